@@ -1,0 +1,3 @@
+module github.com/ccmkit/ccmkit
+
+go 1.26
