@@ -1,0 +1,297 @@
+package jsonrpc
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Framer carries whole frames; framing.Conn is one. ReadFrame is called by one
+// goroutine and its slice is used until the next call. WriteFrame is called by
+// one goroutine, must write the frame whole and must not keep it. Close
+// unblocks both. An error of either ends the [Conn], except that a frame which
+// exceeds the limit of a [FrameLimiter] is only refused.
+type Framer interface {
+	ReadFrame() ([]byte, error)
+	WriteFrame(frame []byte) error
+	Close() error
+}
+
+// FrameLimiter is a Framer whose peer takes frames up to some number of bytes.
+// 0 means any.
+type FrameLimiter interface {
+	FrameLimit() int
+}
+
+// Splitter is a Framer whose lines may hold several messages, glued by a lost
+// line end. Split cuts the first one off line; rest is empty after the last.
+// An error means that the line is none of that kind and must be dropped.
+type Splitter interface {
+	Split(line []byte) (frame, rest []byte, err error)
+}
+
+// ConnOptions configures a [Conn]. The zero value, like a nil pointer, has the
+// defaults.
+type ConnOptions struct {
+	// Handler serves the requests of the peer; nil answers every call with
+	// CodeMethodNotFound. If it is a Scheduler, as a Mux is, it chooses the
+	// lane of each method.
+	Handler Handler
+	// MaxInFlight bounds the calls that wait for an answer; one more fails
+	// the oldest with ErrBusy. Default 25.
+	MaxInFlight int
+	// CallTimeout bounds a call whose ctx has no deadline, and the wait for
+	// room in the queue of outgoing frames. Default 10 s.
+	CallTimeout time.Duration
+	// Retries is how often a call is sent again, under the same id, when no
+	// answer came for RetryAfter (default 1 s). Default 0. Use it towards
+	// peers that remember their replies, as a Conn does: their handler still
+	// runs once.
+	Retries    int
+	RetryAfter time.Duration
+	// QueueLen bounds the requests that wait for the lane; further calls are
+	// answered CodeBusy and further notifications dropped. Default 64.
+	QueueLen int
+	// MaxBeside bounds the handlers that run beside the lane. Default 4.
+	MaxBeside int
+	// MaxHandlers bounds all handlers that run or wait in a call, and, apart
+	// from them, the answers that are detached. Default 32.
+	MaxHandlers int
+	// WriteQueue bounds the frames that wait to be written. Default 64.
+	WriteQueue int
+	// NoReplyCache turns off the memory for replies to retried requests.
+	NoReplyCache bool
+	// Codes, if set, translates the error codes of handlers; see
+	// ManagementCode.
+	Codes func(code int) int
+	// FirstID is the id of the first call. 0 takes a random one, so that a
+	// late reply to an earlier connection does not fit.
+	FirstID uint64
+	// Observer, if set, is told what happens on the connection. It runs on
+	// the reading or the writing goroutine and must not block.
+	Observer func(Event)
+}
+
+// resolved returns the options with their defaults filled in.
+func (o *ConnOptions) resolved() ConnOptions {
+	var r ConnOptions
+	if o != nil {
+		r = *o
+	}
+	if r.Handler == nil {
+		r.Handler = &Mux{}
+	}
+	or := func(n *int, def int) {
+		if *n <= 0 {
+			*n = def
+		}
+	}
+	or(&r.MaxInFlight, 25)
+	or(&r.QueueLen, 64)
+	or(&r.MaxBeside, 4)
+	or(&r.MaxHandlers, 32)
+	or(&r.WriteQueue, 64)
+	if r.CallTimeout <= 0 {
+		r.CallTimeout = 10 * time.Second
+	}
+	if r.RetryAfter <= 0 {
+		r.RetryAfter = time.Second
+	}
+	return r
+}
+
+// Conn is one end of a connection on which both ends may call. See the package
+// documentation for the order in which handlers run and for what is answered.
+//
+// [Conn.Run] does the work; it must be running for the other methods to get
+// anywhere. All methods are safe for concurrent use.
+type Conn struct {
+	framer Framer
+	opts   ConnOptions
+	sched  Scheduler // nil if the handler has no lanes
+
+	calls  callTable
+	out    outQueue
+	lane   laneQueue
+	cache  replyCache
+	stats  stats
+	echoes echoFilter
+
+	msg      Message       // what the reader is looking at
+	resp     Response      // for immediate handlers
+	done     chan struct{} // closed at the end
+	stop     sync.Once
+	cause    error // why it ended; set before done is closed
+	started  atomic.Bool
+	workers  sync.WaitGroup
+	detached atomic.Int64
+}
+
+// NewConn returns a connection over f. It starts nothing. The connection owns f
+// and closes it when it ends.
+func NewConn(f Framer, o *ConnOptions) *Conn {
+	c := &Conn{framer: f, opts: o.resolved(), done: make(chan struct{})}
+	c.sched, _ = c.opts.Handler.(Scheduler)
+	c.calls.init(c.opts.MaxInFlight, c.opts.FirstID)
+	c.out.init(c.opts.WriteQueue)
+	c.lane.init(c.opts.QueueLen)
+	c.cache.init(!c.opts.NoReplyCache)
+	return c
+}
+
+var errRunTwice = errors.New("jsonrpc: Conn.Run called twice")
+
+// Run serves the connection until ctx ends, Close is called or the framer
+// fails, and returns when every goroutine and handler of the connection has
+// returned. Handlers get a context derived from ctx. The error is nil after
+// Close and after the end of ctx, else that of the framer; io.EOF is what most
+// framers report when the peer has hung up. A Conn runs once.
+func (c *Conn) Run(ctx context.Context) error {
+	if !c.started.CompareAndSwap(false, true) {
+		return errRunTwice
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(ctx, func() { c.end(nil) })
+	c.workers.Go(c.writeLoop)
+	c.startLane(ctx)
+	err := c.readLoop(ctx)
+	c.end(err)
+	cancel()
+	stop()
+	c.workers.Wait()
+	return c.cause
+}
+
+// Close ends the connection: it closes the framer, and calls that wait return
+// ErrClosed. It does not wait for handlers; Run does.
+func (c *Conn) Close() error {
+	c.end(nil)
+	return nil
+}
+
+// Done is closed when the connection has ended.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// NewSession tells the connection that the peer has started anew, so that its
+// ids mean new requests: it forgets the replies it has kept. A Sys.Init
+// notification of the peer has the same effect.
+func (c *Conn) NewSession() { c.cache.reset() }
+
+// Stats returns the counters of the connection.
+func (c *Conn) Stats() Stats { return c.stats.snapshot() }
+
+// end ends the connection; the first cause counts.
+func (c *Conn) end(cause error) {
+	c.stop.Do(func() {
+		c.cause = cause
+		close(c.done)
+		c.lane.close()
+		c.framer.Close()
+	})
+}
+
+// ended reports whether the connection has ended.
+func (c *Conn) ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// readLoop takes frames until the framer fails.
+func (c *Conn) readLoop(ctx context.Context) error {
+	for {
+		frame, err := c.framer.ReadFrame()
+		if err != nil {
+			return err
+		}
+		c.receive(ctx, frame)
+		if c.ended() {
+			return nil
+		}
+	}
+}
+
+// receive handles a frame, or a line of several.
+func (c *Conn) receive(ctx context.Context, frame []byte) {
+	switch at, f := c.msg.parse(frame); f {
+	case ok:
+		c.handle(ctx, &c.msg)
+	case trailing:
+		c.receiveLine(ctx, frame, at)
+	default:
+		c.malformed(ctx, frame, at, f)
+	}
+}
+
+// receiveLine handles a line of several messages: all of them, or none.
+func (c *Conn) receiveLine(ctx context.Context, line []byte, at int) {
+	s, can := c.framer.(Splitter)
+	if !can {
+		c.drop(line, newParseError(trailing, at))
+		return
+	}
+	for rest := line; len(rest) > 0; {
+		frame, r, err := s.Split(rest)
+		if err != nil {
+			c.drop(line, err)
+			return
+		}
+		if at, f := c.msg.parse(frame); f != ok {
+			c.drop(line, newParseError(f, at))
+			return
+		}
+		rest = r
+	}
+	c.stats.merged.Add(1)
+	for rest := line; len(rest) > 0; {
+		var frame []byte
+		if frame, rest, _ = s.Split(rest); len(frame) > 0 {
+			c.receive(ctx, frame)
+		}
+	}
+}
+
+// handle passes a sound message on.
+func (c *Conn) handle(ctx context.Context, m *Message) {
+	c.stats.received.Add(1)
+	c.observe(EventReceived, m.frame, nil)
+	switch m.kind {
+	case KindCall, KindNotification:
+		c.serve(ctx, m)
+	default:
+		c.answered(m)
+	}
+}
+
+// malformed drops a frame that is not a message. If it certainly was a call,
+// the caller is told.
+func (c *Conn) malformed(ctx context.Context, frame []byte, at int, f fault) {
+	err := newParseError(f, at)
+	c.drop(frame, err)
+	if !c.msg.answerable() {
+		return
+	}
+	if o := c.out.get(); o != nil {
+		o.frame = AppendError(o.frame, c.msg.ID(), c.code(err.Code), err.Reason, nil)
+		c.sendSoon(o)
+	}
+}
+
+// drop counts a line that was not handled.
+func (c *Conn) drop(line []byte, err error) {
+	c.stats.malformed.Add(1)
+	c.observe(EventMalformed, line, err)
+}
+
+// code translates a code for the peer.
+func (c *Conn) code(code int) int {
+	if c.opts.Codes != nil {
+		return c.opts.Codes(code)
+	}
+	return code
+}

@@ -1,0 +1,219 @@
+package jsonrpc
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// sysInit is the notification by which a host says that it has started.
+const sysInit = "Sys.Init"
+
+// job is a request on its way to a handler. It owns copies of everything, so
+// that the reader can go on.
+type job struct {
+	req  Request
+	slot cacheRef
+}
+
+// laneQueue is the bounded queue of requests that wait for the lane.
+type laneQueue struct {
+	queue  chan *job
+	free   chan *job
+	beside atomic.Int64 // handlers that run beside the lane
+	busy   atomic.Int64 // handlers that run or wait, the lane's included
+
+	start  sync.Mutex // held while a runner is started
+	closed bool       // no more runners
+}
+
+func (q *laneQueue) init(n int) {
+	q.queue = make(chan *job, n)
+	q.free = make(chan *job, n+8)
+}
+
+// close keeps new runners from starting.
+func (q *laneQueue) close() {
+	q.start.Lock()
+	q.closed = true
+	q.start.Unlock()
+}
+
+func (q *laneQueue) get(r *Request) *job {
+	var j *job
+	select {
+	case j = <-q.free:
+	default:
+		j = new(job)
+	}
+	r.copyTo(&j.req)
+	return j
+}
+
+func (q *laneQueue) put(j *job) {
+	if cap(j.req.frame) > maxKept {
+		return
+	}
+	j.slot = cacheRef{}
+	select {
+	case q.free <- j:
+	default:
+	}
+}
+
+// serve passes a request to its handler, or refuses it.
+func (c *Conn) serve(ctx context.Context, m *Message) {
+	if m.kind == KindNotification && string(m.Method()) == sysInit {
+		c.NewSession()
+	}
+	lane := Ordered
+	if c.sched != nil {
+		lane = c.sched.LaneOf(m.Method())
+	}
+	if lane == Immediate {
+		c.serveNow(ctx, &m.Request)
+		return
+	}
+	var slot cacheRef
+	if m.kind == KindCall {
+		var done bool
+		if slot, done = c.retry(m); done {
+			return
+		}
+	}
+	if lane == Beside {
+		c.serveBeside(ctx, &m.Request, slot)
+		return
+	}
+	j := c.lane.get(&m.Request)
+	j.slot = slot
+	select {
+	case c.lane.queue <- j:
+	default:
+		c.refuseBusy(&m.Request, slot)
+		c.lane.put(j)
+	}
+}
+
+// serveNow runs an immediate handler.
+func (c *Conn) serveNow(ctx context.Context, r *Request) {
+	o := c.out.get()
+	w := &c.resp
+	c.prepare(w, o, r, cacheRef{})
+	serve(ctx, c.opts.Handler, w, r)
+	c.finish(w, o, c.sendSoon)
+}
+
+// serveBeside runs a handler on a goroutine of its own, unless too many do.
+func (c *Conn) serveBeside(ctx context.Context, r *Request, slot cacheRef) {
+	if c.lane.beside.Add(1) > int64(c.opts.MaxBeside) {
+		c.lane.beside.Add(-1)
+		c.refuseBusy(r, slot)
+		return
+	}
+	j := c.lane.get(r)
+	j.slot = slot
+	c.workers.Go(func() {
+		defer c.lane.beside.Add(-1)
+		c.run(ctx, new(Response), j)
+	})
+}
+
+// refuseBusy answers a call with CodeBusy and drops a notification.
+func (c *Conn) refuseBusy(r *Request, slot cacheRef) {
+	c.stats.busy.Add(1)
+	c.observe(EventBusy, r.frame, ErrBusy)
+	c.cache.drop(slot)
+	if !r.IsNotification() {
+		o := c.out.get()
+		o.frame = AppendError(o.frame, r.ID(), c.code(CodeBusy), ErrBusy.Message, nil)
+		c.sendSoon(o)
+	}
+}
+
+// retry looks a call up among those that were served lately. It reports true
+// if nothing is left to do: the first one still runs, or its reply was sent
+// again.
+func (c *Conn) retry(m *Message) (cacheRef, bool) {
+	slot, state, reply := c.cache.begin(m)
+	switch state {
+	case retryJoins:
+		c.stats.joined.Add(1)
+		return slot, true
+	case retryReplays:
+		c.stats.replayed.Add(1)
+		c.observe(EventReplayed, m.frame, nil)
+		o := c.out.get()
+		o.frame = append(o.frame, reply...)
+		c.sendSoon(o)
+		return slot, true
+	}
+	return slot, false
+}
+
+// prepare makes w ready for a request; its answer goes into o.
+func (c *Conn) prepare(w *Response, o *outFrame, r *Request, slot cacheRef) {
+	w.conn, w.codes = c, c.opts.Codes
+	w.reset(o.frame, r.ID())
+	w.slot = slot
+}
+
+// run serves a job and sends the answer.
+func (c *Conn) run(ctx context.Context, w *Response, j *job) {
+	o := c.out.get()
+	c.prepare(w, o, &j.req, j.slot)
+	serve(ctx, c.opts.Handler, w, &j.req)
+	c.finish(w, o, c.send)
+	c.lane.put(j)
+}
+
+// finish sends what a handler has answered.
+func (c *Conn) finish(w *Response, o *outFrame, send func(*outFrame)) {
+	if !w.away && !w.answered {
+		w.Result(nil)
+	}
+	o.frame, w.buf = w.buf, nil
+	if w.away || len(w.id) == 0 {
+		c.out.put(o)
+		return
+	}
+	c.reply(w, o, send)
+}
+
+// reply sends an answer, or an error instead of one that the peer would not
+// take, and keeps it for a retry.
+func (c *Conn) reply(w *Response, o *outFrame, send func(*outFrame)) {
+	if c.tooLong(o.frame) {
+		c.refuse(o.frame)
+		o.frame = AppendError(o.frame[:0], w.id, c.code(CodeTooLarge), "the reply is too long", nil)
+	}
+	c.cache.keep(w.slot, o.frame)
+	if w.failed {
+		c.echoes.sent(o.frame)
+	}
+	send(o)
+}
+
+// send queues an answer from a handler's goroutine.
+func (c *Conn) send(o *outFrame) {
+	if err := c.sendWait(context.Background(), o); err != nil {
+		c.unsent(o, err)
+	}
+}
+
+// detach takes a place for an answer that comes later.
+func (c *Conn) detach() bool {
+	if c.detached.Add(1) > int64(c.opts.MaxHandlers) {
+		c.detached.Add(-1)
+		return false
+	}
+	return true
+}
+
+// undetach sends an answer that came later.
+func (c *Conn) undetach(w *Response) {
+	c.detached.Add(-1)
+	o := c.out.get()
+	o.frame = append(o.frame, w.buf...)
+	c.reply(w, o, c.send)
+}

@@ -1,0 +1,143 @@
+package jsonrpc
+
+import (
+	"context"
+	"time"
+)
+
+// readerPatience is how long the reading goroutine waits for room in the queue
+// of outgoing frames before it drops an answer: it must go on reading, because
+// a peer that waits for us to read may be why the queue is full.
+const readerPatience = 50 * time.Millisecond
+
+// maxKept is the largest buffer that is kept for reuse.
+const maxKept = 64 << 10
+
+// outFrame is a frame on its way out. A call's frame is only copied here; the
+// call keeps its own for retries.
+type outFrame struct {
+	frame []byte
+	call  uint64 // id of the call it belongs to, or 0
+}
+
+// outQueue is the bounded queue of frames that wait for the writer, with the
+// buffers that are not in use.
+type outQueue struct {
+	queue chan *outFrame
+	free  chan *outFrame
+}
+
+func (q *outQueue) init(n int) {
+	q.queue = make(chan *outFrame, n)
+	q.free = make(chan *outFrame, n+8)
+}
+
+// get returns an empty frame.
+func (q *outQueue) get() *outFrame {
+	select {
+	case o := <-q.free:
+		return o
+	default:
+		return &outFrame{frame: make([]byte, 0, 256)}
+	}
+}
+
+// put takes a frame back.
+func (q *outQueue) put(o *outFrame) {
+	if cap(o.frame) > maxKept {
+		return
+	}
+	o.frame, o.call = o.frame[:0], 0
+	select {
+	case q.free <- o:
+	default:
+	}
+}
+
+// writeLoop is the one writer of the connection.
+func (c *Conn) writeLoop() {
+	for {
+		select {
+		case <-c.done:
+			return
+		case o := <-c.out.queue:
+			c.write(o)
+		}
+	}
+}
+
+// write writes one frame. A frame that turned out too long is refused; any
+// other failure ends the connection.
+func (c *Conn) write(o *outFrame) {
+	err := c.framer.WriteFrame(o.frame)
+	if err == nil {
+		c.stats.sent.Add(1)
+		c.observe(EventSent, o.frame, nil)
+	} else if !c.ended() {
+		c.stats.writeErrors.Add(1)
+		c.observe(EventWriteError, o.frame, err)
+		if o.call != 0 {
+			c.calls.fail(o.call, err)
+		}
+		if !c.tooLong(o.frame) {
+			c.end(err)
+		}
+	}
+	c.out.put(o)
+}
+
+// tooLong reports whether the peer does not take a frame of that length.
+func (c *Conn) tooLong(frame []byte) bool {
+	l, limited := c.framer.(FrameLimiter)
+	if !limited {
+		return false
+	}
+	n := l.FrameLimit()
+	return n > 0 && len(frame) > n
+}
+
+// sendWait queues a frame. It waits for room, at most until ctx ends or
+// CallTimeout has passed.
+func (c *Conn) sendWait(ctx context.Context, o *outFrame) error {
+	select {
+	case c.out.queue <- o:
+		return nil
+	default:
+	}
+	t := time.NewTimer(c.opts.CallTimeout)
+	defer t.Stop()
+	select {
+	case c.out.queue <- o:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.done:
+		return ErrClosed
+	case <-t.C:
+		return ErrTimeout
+	}
+}
+
+// sendSoon queues a frame from the reading goroutine, or drops it.
+func (c *Conn) sendSoon(o *outFrame) {
+	select {
+	case c.out.queue <- o:
+		return
+	default:
+	}
+	t := time.NewTimer(readerPatience)
+	defer t.Stop()
+	select {
+	case c.out.queue <- o:
+	case <-c.done:
+	case <-t.C:
+		c.unsent(o, ErrBusy)
+	}
+}
+
+// unsent counts an answer that could not be sent.
+func (c *Conn) unsent(o *outFrame, err error) {
+	c.stats.unsent.Add(1)
+	c.observe(EventUnsent, o.frame, err)
+	c.out.put(o)
+}

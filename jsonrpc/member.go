@@ -1,0 +1,93 @@
+package jsonrpc
+
+import (
+	"bytes"
+
+	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
+)
+
+// member is a known member of a message.
+type member uint8
+
+const (
+	otherMember member = iota
+	idMember
+	methodMember
+	paramsMember
+	resultMember
+	errorMember
+	members // how many there are
+)
+
+// The known keys with their quotes, as load8 reads them; id and error are
+// shorter than eight bytes.
+const (
+	keyMethod = '"' | 'm'<<8 | 'e'<<16 | 't'<<24 | 'h'<<32 | 'o'<<40 | 'd'<<48 | '"'<<56
+	keyParams = '"' | 'p'<<8 | 'a'<<16 | 'r'<<24 | 'a'<<32 | 'm'<<40 | 's'<<48 | '"'<<56
+	keyResult = '"' | 'r'<<8 | 'e'<<16 | 's'<<24 | 'u'<<32 | 'l'<<40 | 't'<<48 | '"'<<56
+	keyError  = '"' | 'e'<<8 | 'r'<<16 | 'r'<<24 | 'o'<<32 | 'r'<<40 | '"'<<48
+	keyID     = '"' | 'i'<<8 | 'd'<<16 | '"'<<24
+)
+
+// skipMember passes the key of a member of the message, with its colon and
+// white space, and tells which member it is.
+func skipMember(b []byte, i int) (int, member, fault) {
+	if i+8 <= len(b) {
+		which, n := otherMember, 8
+		switch x := load8(b[i:]); {
+		case x == keyMethod:
+			which = methodMember
+		case x == keyParams:
+			which = paramsMember
+		case x&(1<<32-1) == keyID:
+			which, n = idMember, 4
+		case x == keyResult:
+			which = resultMember
+		case x&(1<<56-1) == keyError:
+			which, n = errorMember, 7
+		}
+		if which != otherMember {
+			i, f := skipColon(b, i+n)
+			return i, which, f
+		}
+	}
+	i, key, f := skipKey(b, skipSpace(b, i))
+	if f != ok {
+		return i, otherMember, f
+	}
+	return i, memberOf(b[key.off:key.end]), ok
+}
+
+// memberOf returns which member a key, with its quotes, names. It may be
+// spelled with escapes.
+func memberOf(quoted []byte) member {
+	if len(quoted) <= 8 {
+		return memberNamed(quoted[1 : len(quoted)-1])
+	}
+	if len(quoted) > 2+6*len("params") || bytes.IndexByte(quoted, '\\') < 0 {
+		return otherMember
+	}
+	var plain [2 + 6*len("params")]byte
+	name, good := mjson.AppendUnquote(plain[:0], quoted)
+	if !good {
+		return otherMember
+	}
+	return memberNamed(name)
+}
+
+// memberNamed returns which member a decoded key names.
+func memberNamed(name []byte) member {
+	switch string(name) {
+	case "id":
+		return idMember
+	case "method":
+		return methodMember
+	case "params":
+		return paramsMember
+	case "result":
+		return resultMember
+	case "error":
+		return errorMember
+	}
+	return otherMember
+}
