@@ -3,6 +3,7 @@ package jsonrpc
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -121,6 +122,9 @@ type Conn struct {
 
 	msg      Message       // what the reader is looking at
 	resp     Response      // for immediate handlers
+	owed     tally         // what is still to be served or written
+	deaf     chan struct{} // closed when no answer can come any more
+	silence  sync.Once
 	done     chan struct{} // closed at the end
 	stop     sync.Once
 	cause    error // why it ended; set before done is closed
@@ -132,12 +136,13 @@ type Conn struct {
 // NewConn returns a connection over f. It starts nothing. The connection owns f
 // and closes it when it ends.
 func NewConn(f Framer, o *ConnOptions) *Conn {
-	c := &Conn{framer: f, opts: o.resolved(), done: make(chan struct{})}
+	c := &Conn{framer: f, opts: o.resolved(), deaf: make(chan struct{}), done: make(chan struct{})}
 	c.sched, _ = c.opts.Handler.(Scheduler)
 	c.calls.init(c.opts.MaxInFlight, c.opts.FirstID)
 	c.out.init(c.opts.WriteQueue)
 	c.lane.init(c.opts.QueueLen)
 	c.cache.init(!c.opts.NoReplyCache)
+	c.owed.zero = make(chan struct{}, 1)
 	return c
 }
 
@@ -146,8 +151,9 @@ var errRunTwice = errors.New("jsonrpc: Conn.Run called twice")
 // Run serves the connection until ctx ends, Close is called or the framer
 // fails, and returns when every goroutine and handler of the connection has
 // returned. Handlers get a context derived from ctx. The error is nil after
-// Close and after the end of ctx, else that of the framer; io.EOF is what most
-// framers report when the peer has hung up. A Conn runs once.
+// Close and after the end of ctx, else that of the framer. After io.EOF, which
+// means that the peer will send no more, the requests that have come are still
+// served and answered, for CallTimeout at most. A Conn runs once.
 func (c *Conn) Run(ctx context.Context) error {
 	if !c.started.CompareAndSwap(false, true) {
 		return errRunTwice
@@ -157,6 +163,9 @@ func (c *Conn) Run(ctx context.Context) error {
 	c.workers.Go(c.writeLoop)
 	c.startLane(ctx)
 	err := c.readLoop(ctx)
+	if errors.Is(err, io.EOF) {
+		c.drain()
+	}
 	c.end(err)
 	cancel()
 	stop()
@@ -186,10 +195,52 @@ func (c *Conn) Stats() Stats { return c.stats.snapshot() }
 func (c *Conn) end(cause error) {
 	c.stop.Do(func() {
 		c.cause = cause
+		c.hangUp()
 		close(c.done)
 		c.lane.close()
 		c.framer.Close()
 	})
+}
+
+// hangUp lets calls return: no answer can come any more.
+func (c *Conn) hangUp() { c.silence.Do(func() { close(c.deaf) }) }
+
+// drain waits until what the peer has asked for is answered.
+func (c *Conn) drain() {
+	c.hangUp()
+	t := time.NewTimer(c.opts.CallTimeout)
+	defer t.Stop()
+	if !c.owed.settled() {
+		select {
+		case <-c.owed.zero:
+		case <-c.done:
+		case <-t.C:
+		}
+	}
+}
+
+// tally counts what is still to be done, and tells when it is nothing.
+type tally struct {
+	n       atomic.Int64
+	waiting atomic.Bool
+	zero    chan struct{} // receives a value when n falls to 0 while waiting
+}
+
+func (t *tally) add() { t.n.Add(1) }
+
+func (t *tally) done() {
+	if t.n.Add(-1) == 0 && t.waiting.Load() {
+		select {
+		case t.zero <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// settled reports whether there is nothing to wait for; if not, zero will tell.
+func (t *tally) settled() bool {
+	t.waiting.Store(true)
+	return t.n.Load() == 0
 }
 
 // ended reports whether the connection has ended.

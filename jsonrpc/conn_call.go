@@ -31,7 +31,7 @@ func (c *Conn) Call(ctx context.Context, dst []byte, method, format string, args
 	if err := ctx.Err(); err != nil {
 		return dst, err
 	}
-	p, evicted, err := c.calls.begin(c.ended)
+	p, evicted, err := c.calls.begin(c.deaf)
 	if err != nil {
 		return dst, err
 	}
@@ -123,7 +123,7 @@ func (c *Conn) await(ctx context.Context, p *call) error {
 			return p.err
 		case <-ctx.Done():
 			return c.giveUp(p, ctx.Err())
-		case <-c.done:
+		case <-c.deaf:
 			return c.giveUp(p, ErrClosed)
 		case <-p.timer.C:
 		}
@@ -218,12 +218,14 @@ func (t *callTable) init(max int, first uint64) {
 
 // begin takes a call and an id for it. If too many are waiting, the oldest one
 // fails with ErrBusy.
-func (t *callTable) begin(ended func() bool) (p *call, evicted bool, err error) {
+func (t *callTable) begin(deaf <-chan struct{}) (p *call, evicted bool, err error) {
+	select {
+	case <-deaf:
+		return nil, false, ErrClosed
+	default:
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if ended() {
-		return nil, false, ErrClosed
-	}
 	if t.waiting >= t.max {
 		t.take(t.oldest()).end(ErrBusy)
 		evicted = true

@@ -87,11 +87,13 @@ func (c *Conn) serve(ctx context.Context, m *Message) {
 	}
 	j := c.lane.get(&m.Request)
 	j.slot = slot
+	c.owed.add()
 	select {
 	case c.lane.queue <- j:
 	default:
 		c.refuseBusy(&m.Request, slot)
 		c.lane.put(j)
+		c.owed.done()
 	}
 }
 
@@ -113,6 +115,7 @@ func (c *Conn) serveBeside(ctx context.Context, r *Request, slot cacheRef) {
 	}
 	j := c.lane.get(r)
 	j.slot = slot
+	c.owed.add()
 	c.workers.Go(func() {
 		defer c.lane.beside.Add(-1)
 		c.run(ctx, new(Response), j)
@@ -165,6 +168,7 @@ func (c *Conn) run(ctx context.Context, w *Response, j *job) {
 	serve(ctx, c.opts.Handler, w, &j.req)
 	c.finish(w, o, c.send)
 	c.lane.put(j)
+	c.owed.done()
 }
 
 // finish sends what a handler has answered.
@@ -207,6 +211,7 @@ func (c *Conn) detach() bool {
 		c.detached.Add(-1)
 		return false
 	}
+	c.owed.add()
 	return true
 }
 
@@ -216,4 +221,5 @@ func (c *Conn) undetach(w *Response) {
 	o := c.out.get()
 	o.frame = append(o.frame, w.buf...)
 	c.reply(w, o, c.send)
+	c.owed.done()
 }

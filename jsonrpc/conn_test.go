@@ -257,3 +257,33 @@ func TestConnEnd(t *testing.T) {
 		t.Errorf("Notify after the end: %v", err)
 	}
 }
+
+// A peer that sends its requests and closes, as a shell pipe does, still gets
+// its answers.
+func TestConnAnswersAfterEOF(t *testing.T) {
+	in := `{"id":1,"method":"Sum","params":[2,3]}` + "\n" + `{"id":2,"method":"Sum","params":[4,5]}` + "\n"
+	p := &script{in: []byte(in)}
+	c := jsonrpc.NewConn(framing.NewConn(p, nil), &jsonrpc.ConnOptions{Handler: sumMux()})
+	if err := c.Run(t.Context()); !errors.Is(err, io.EOF) {
+		t.Errorf("Run: %v", err)
+	}
+	want := `{"id":1,"result":5}` + "\n" + `{"id":2,"result":9}` + "\n"
+	if string(p.out) != want {
+		t.Errorf("got %q, want %q", p.out, want)
+	}
+}
+
+// script is a port that reads as in and then EOF.
+type script struct{ in, out []byte }
+
+func (s *script) Read(p []byte) (int, error) {
+	if len(s.in) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, s.in)
+	s.in = s.in[n:]
+	return n, nil
+}
+func (s *script) Write(p []byte) (int, error)     { s.out = append(s.out, p...); return len(p), nil }
+func (s *script) Close() error                    { return nil }
+func (s *script) SetReadDeadline(time.Time) error { return nil }

@@ -84,6 +84,7 @@ func (c *Conn) write(o *outFrame) {
 		}
 	}
 	c.out.put(o)
+	c.owed.done()
 }
 
 // tooLong reports whether the peer does not take a frame of that length.
@@ -98,7 +99,13 @@ func (c *Conn) tooLong(frame []byte) bool {
 
 // sendWait queues a frame. It waits for room, at most until ctx ends or
 // CallTimeout has passed.
-func (c *Conn) sendWait(ctx context.Context, o *outFrame) error {
+func (c *Conn) sendWait(ctx context.Context, o *outFrame) (err error) {
+	c.owed.add()
+	defer func() {
+		if err != nil {
+			c.owed.done()
+		}
+	}()
 	select {
 	case c.out.queue <- o:
 		return nil
@@ -120,6 +127,7 @@ func (c *Conn) sendWait(ctx context.Context, o *outFrame) error {
 
 // sendSoon queues a frame from the reading goroutine, or drops it.
 func (c *Conn) sendSoon(o *outFrame) {
+	c.owed.add()
 	select {
 	case c.out.queue <- o:
 		return
@@ -129,10 +137,12 @@ func (c *Conn) sendSoon(o *outFrame) {
 	defer t.Stop()
 	select {
 	case c.out.queue <- o:
+		return
 	case <-c.done:
 	case <-t.C:
 		c.unsent(o, ErrBusy)
 	}
+	c.owed.done()
 }
 
 // unsent counts an answer that could not be sent.

@@ -1,0 +1,89 @@
+package mjson
+
+// openContainer enters the container at doc[i], white space before it allowed,
+// and returns a cursor before its first child. It reports false if there is no
+// container or limit forbids it.
+func openContainer(doc []byte, i, limit int) (cursor, bool) {
+	i = skipSpace(doc, i)
+	if i == len(doc) || limit <= 0 || doc[i] != '{' && doc[i] != '[' {
+		return cursor{}, false
+	}
+	return cursor{doc: doc, pos: i + 1, limit: limit - 1, object: doc[i] == '{'}, true
+}
+
+// cursor steps through the children of one container: each child call moves to
+// the next value; skip must pass over it before the next call.
+type cursor struct {
+	doc    []byte
+	pos    int // next byte to read
+	limit  int // containers that may still be opened inside
+	index  int // of the child that child returns next
+	object bool
+	key    int // where the current name starts and ends, quotes included
+	keyEnd int
+}
+
+// child moves to the start of the next value, and records its name. It reports
+// false at the end of the container and where the text is not JSON.
+func (c *cursor) child() bool {
+	if c.object {
+		c.key, c.keyEnd, c.pos = memberAt(c.doc, c.pos, c.index == 0)
+	} else {
+		c.pos = elementAt(c.doc, c.pos, c.index == 0)
+	}
+	c.index++
+	return c.pos >= 0
+}
+
+// skip passes over the current value, which starts at pos. It reports false
+// if the value is not complete.
+func (c *cursor) skip() bool {
+	c.pos = skip(c.doc, c.pos, c.limit)
+	return c.pos >= 0
+}
+
+// elementAt returns the offset of the array element whose separator, unless it
+// is the first, starts at doc[i], white space before it allowed. The offset is
+// negative if there is none.
+func elementAt(doc []byte, i int, first bool) int {
+	if !first {
+		if i = separator(doc, i, ','); i < 0 {
+			return -1
+		}
+	}
+	if i = skipSpace(doc, i); i == len(doc) || class[doc[i]] >= clsArrayEnd {
+		return -1
+	}
+	return i
+}
+
+// memberAt is elementAt for an object. It also returns where the name of the
+// member starts and ends, quotes included.
+func memberAt(doc []byte, i int, first bool) (key, keyEnd, value int) {
+	if !first {
+		if i = separator(doc, i, ','); i < 0 {
+			return 0, 0, -1
+		}
+	}
+	if i = skipSpace(doc, i); i == len(doc) || doc[i] != '"' {
+		return 0, 0, -1
+	}
+	end := stringEnd(doc, i+1)
+	if end < 0 {
+		return 0, 0, -1
+	}
+	value = separator(doc, end, ':')
+	if value < 0 {
+		return 0, 0, -1
+	}
+	return i, end, skipSpace(doc, value)
+}
+
+// separator returns the offset after the byte sep, which must be the first at
+// or after doc[i] that is not white space, or a negative one.
+func separator(doc []byte, i int, sep byte) int {
+	if i = skipSpace(doc, i); i == len(doc) || doc[i] != sep {
+		return -1
+	}
+	return i + 1
+}
