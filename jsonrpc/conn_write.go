@@ -69,10 +69,10 @@ func (c *Conn) writeLoop() {
 // write writes one frame. A frame that turned out too long is refused; any
 // other failure ends the connection.
 func (c *Conn) write(o *outFrame) {
+	c.observe(EventSent, o.frame, nil)
 	err := c.framer.WriteFrame(o.frame)
 	if err == nil {
 		c.stats.sent.Add(1)
-		c.observe(EventSent, o.frame, nil)
 	} else if !c.ended() {
 		c.stats.writeErrors.Add(1)
 		c.observe(EventWriteError, o.frame, err)

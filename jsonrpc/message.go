@@ -80,7 +80,8 @@ func (m *Message) Err() error {
 		}
 		return e
 	}
-	code, isInt := mjson.Find(raw, "$.code").Int()
+	deep := mjson.Scanner{MaxDepth: MaxDepth}
+	code, isInt := deep.Find(raw, "$.code").Int()
 	if !isInt {
 		code = CodeInternalError
 	}
@@ -88,8 +89,8 @@ func (m *Message) Err() error {
 		return nil
 	}
 	e := &Error{Code: int(code)}
-	e.Message, _ = mjson.Find(raw, "$.message").Text()
-	if data := mjson.Find(raw, "$.data"); data.Exists() {
+	e.Message, _ = deep.Find(raw, "$.message").Text()
+	if data := deep.Find(raw, "$.data"); data.Exists() {
 		e.Data = append([]byte(nil), data.Raw...)
 	}
 	return e

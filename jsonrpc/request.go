@@ -7,7 +7,7 @@ import (
 )
 
 // maxArgs is how many of the first children of params are recorded while
-// parsing. Later ones are found by scanning params again.
+// parsing. Later ones are found by scanning on from there.
 const maxArgs = 8
 
 // arg is a child of params: its value, and its key, with the quotes, if params
@@ -63,6 +63,9 @@ func (r *Request) Arg(i int) mjson.Value {
 	if i < 0 || !r.more {
 		return mjson.Value{}
 	}
+	if r.nargs == maxArgs {
+		return r.later(func(n int, _ span) bool { return n == i })
+	}
 	for name, v := range mjson.Children(r.Params()) {
 		if name.Index == i {
 			return v
@@ -82,12 +85,43 @@ func (r *Request) Param(key string) mjson.Value {
 	if !r.more {
 		return mjson.Value{}
 	}
+	if r.nargs == maxArgs {
+		return r.later(func(_ int, k span) bool { return k.exists() && keyIs(r.text(k), key) })
+	}
 	for name, v := range mjson.Children(r.Params()) {
 		if name.Raw != nil && keyIs(name.Raw, key) {
 			return v
 		}
 	}
 	return mjson.Value{}
+}
+
+// later returns the first child beyond the recorded ones of strictly parsed
+// params for which is reports true, or the zero Value. It goes as deep as Parse
+// does, which is deeper than package mjson goes.
+func (r *Request) later(is func(n int, key span) bool) mjson.Value {
+	b, closer := r.frame, byte(']')
+	if b[r.parts[paramsMember].off] == '{' {
+		closer = '}'
+	}
+	i := int(r.args[maxArgs-1].val.end)
+	for n := maxArgs; ; n++ {
+		var (
+			more bool
+			key  span
+		)
+		if i, more, _ = nextChild(b, i, closer); !more {
+			return mjson.Value{}
+		}
+		if closer == '}' {
+			i, key, _ = skipKey(b, i)
+		}
+		start := i
+		i, _ = skipValue(b, i, 2)
+		if is(n, key) {
+			return r.value(span{uint32(start), uint32(i)})
+		}
+	}
 }
 
 // Clone returns a Request that does not share memory with r.

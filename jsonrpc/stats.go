@@ -45,7 +45,7 @@ type EventKind uint8
 // The kinds of events.
 const (
 	EventReceived   EventKind = iota + 1 // Frame was taken
-	EventSent                            // Frame was written
+	EventSent                            // Frame goes out now; EventWriteError follows if it fails
 	EventMalformed                       // Frame is no message (Err) and was dropped
 	EventOrphan                          // Frame answers no waiting call
 	EventComplaint                       // Frame is an error without id: the last frame was not understood

@@ -39,6 +39,9 @@ type Config struct {
 	Pace framing.Pace
 	// PlainFrames leaves the CRC suffix out until the module has sent one.
 	PlainFrames bool
+	// NoInit leaves out the line end and Sys.Init that Run sends first, for
+	// peers that would not know what to make of them.
+	NoInit bool
 	// RequireCRC drops frames of the module that have no CRC suffix.
 	RequireCRC bool
 	// CallTimeout bounds calls whose ctx has no deadline. Default 10 s.
@@ -145,7 +148,7 @@ func (h *Host) framingOptions() *framing.Options {
 // announce tells the module that the host is there, and subscribes, now and
 // whenever the module has started anew.
 func (h *Host) announce(ctx context.Context, fc *framing.Conn, conn *jsonrpc.Conn) {
-	if fc.WriteFrame(nil) != nil || conn.Notify(ctx, "Sys.Init", "") != nil {
+	if !h.cfg.NoInit && (fc.WriteFrame(nil) != nil || conn.Notify(ctx, "Sys.Init", "") != nil) {
 		return // Run returns the port's error
 	}
 	for {

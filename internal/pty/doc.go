@@ -1,0 +1,3 @@
+// Package pty makes pseudo terminals: serial ports without hardware, for the
+// programs that offer one and for tests.
+package pty
