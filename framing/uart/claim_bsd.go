@@ -1,0 +1,11 @@
+//go:build darwin || freebsd || openbsd
+
+package uart
+
+import "golang.org/x/sys/unix"
+
+// getTermios reads the settings of a terminal.
+const getTermios = unix.TIOCGETA
+
+// flushOutput drops what the kernel has not sent yet.
+func flushOutput(fd int) error { return unix.IoctlSetPointerInt(fd, unix.TIOCFLUSH, unix.TCOFLUSH) }
