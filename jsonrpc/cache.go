@@ -2,6 +2,7 @@ package jsonrpc
 
 import (
 	"bytes"
+	"hash/maphash"
 	"sync"
 	"time"
 )
@@ -24,7 +25,7 @@ const (
 
 // cacheSlot remembers one call.
 type cacheSlot struct {
-	ticket uint64 // who may complete it; 0: the slot is free
+	ticket uint64 // who may complete it
 	done   bool
 	until  time.Time // of a done one
 	id     []byte
@@ -41,8 +42,11 @@ type cacheRef struct {
 // replyCache remembers the calls of a session.
 type replyCache struct {
 	mu     sync.Mutex
-	slots  []cacheSlot // nil: the cache is off for good
-	off    bool        // off until the next session: the peer reuses its ids
+	seed   maphash.Seed
+	slots  []cacheSlot       // nil: the cache is off for good
+	hashes [cacheSize]uint64 // of the ids in the slots; 0: the slot is free
+	next   int               // slot to take next: the one that was taken longest ago
+	off    bool              // off until the next session: the peer reuses its ids
 	ticket uint64
 	reply  []byte // the last replayed one, for the reader
 }
@@ -50,6 +54,7 @@ type replyCache struct {
 func (c *replyCache) init(on bool) {
 	if on {
 		c.slots = make([]cacheSlot, cacheSize)
+		c.seed = maphash.MakeSeed()
 	}
 }
 
@@ -58,6 +63,8 @@ func (c *replyCache) reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.off = false
+	c.ticket++
+	clear(c.hashes[:])
 	for i := range c.slots {
 		c.slots[i].ticket = 0
 	}
@@ -69,37 +76,46 @@ func (c *replyCache) begin(m *Message) (cacheRef, retryState, []byte) {
 	if c.slots == nil || readOnly(m.Method()) {
 		return cacheRef{}, retryNone, nil
 	}
-	now := time.Now()
+	id := m.ID()
+	hash := maphash.Bytes(c.seed, id) | 1
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.off {
 		return cacheRef{}, retryNone, nil
 	}
-	var room *cacheSlot // a free slot, else the one whose reply is oldest
-	for i := range c.slots {
-		s := &c.slots[i]
-		if s.ticket != 0 && s.done && now.After(s.until) {
-			s.ticket = 0
-		}
-		switch {
-		case s.ticket == 0:
-			if room == nil || room.ticket != 0 {
-				room = s
+	for i, h := range c.hashes {
+		if s := &c.slots[i]; h == hash && bytes.Equal(s.id, id) {
+			if s.done && time.Now().After(s.until) {
+				c.hashes[i] = 0
+				continue
 			}
-		case bytes.Equal(s.id, m.ID()):
 			return c.same(s, m)
-		case s.done && (room == nil || room.ticket != 0 && s.until.Before(room.until)):
-			room = s
 		}
 	}
-	if room == nil { // every slot belongs to a call that runs
+	i, found := c.room()
+	if !found {
 		return cacheRef{}, retryNone, nil
 	}
 	c.ticket++
-	room.ticket, room.done = c.ticket, false
-	room.id = append(room.id[:0], m.ID()...)
-	room.body = append(room.body[:0], m.frame...)
-	return cacheRef{room, c.ticket}, retryNone, nil
+	c.hashes[i] = hash
+	s := &c.slots[i]
+	s.ticket, s.done = c.ticket, false
+	s.id = append(s.id[:0], id...)
+	s.body = append(s.body[:0], m.frame...)
+	return cacheRef{s, c.ticket}, retryNone, nil
+}
+
+// room returns the slot that was taken longest ago and is not that of a call
+// which still runs, if there is one.
+func (c *replyCache) room() (int, bool) {
+	for range cacheSize {
+		i := c.next
+		c.next = (c.next + 1) % cacheSize
+		if c.hashes[i] == 0 || c.slots[i].done {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // same judges a call whose id is known.
@@ -136,8 +152,10 @@ func (c *replyCache) drop(r cacheRef) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r.slot.ticket == r.ticket {
-		r.slot.ticket = 0
+	for i := range c.slots {
+		if s := &c.slots[i]; s == r.slot && s.ticket == r.ticket {
+			s.ticket, c.hashes[i] = 0, 0
+		}
 	}
 }
 

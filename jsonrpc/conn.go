@@ -123,8 +123,6 @@ type Conn struct {
 	msg      Message       // what the reader is looking at
 	resp     Response      // for immediate handlers
 	owed     tally         // what is still to be served or written
-	deaf     chan struct{} // closed when no answer can come any more
-	silence  sync.Once
 	done     chan struct{} // closed at the end
 	stop     sync.Once
 	cause    error // why it ended; set before done is closed
@@ -136,7 +134,7 @@ type Conn struct {
 // NewConn returns a connection over f. It starts nothing. The connection owns f
 // and closes it when it ends.
 func NewConn(f Framer, o *ConnOptions) *Conn {
-	c := &Conn{framer: f, opts: o.resolved(), deaf: make(chan struct{}), done: make(chan struct{})}
+	c := &Conn{framer: f, opts: o.resolved(), done: make(chan struct{})}
 	c.sched, _ = c.opts.Handler.(Scheduler)
 	c.calls.init(c.opts.MaxInFlight, c.opts.FirstID)
 	c.out.init(c.opts.WriteQueue)
@@ -195,19 +193,18 @@ func (c *Conn) Stats() Stats { return c.stats.snapshot() }
 func (c *Conn) end(cause error) {
 	c.stop.Do(func() {
 		c.cause = cause
-		c.hangUp()
 		close(c.done)
+		c.calls.close()
+		c.out.close()
 		c.lane.close()
 		c.framer.Close()
 	})
 }
 
-// hangUp lets calls return: no answer can come any more.
-func (c *Conn) hangUp() { c.silence.Do(func() { close(c.deaf) }) }
-
-// drain waits until what the peer has asked for is answered.
+// drain waits until what the peer has asked for is answered. Calls to the peer
+// end: no answer can come any more.
 func (c *Conn) drain() {
-	c.hangUp()
+	c.calls.close()
 	t := time.NewTimer(c.opts.CallTimeout)
 	defer t.Stop()
 	if !c.owed.settled() {
@@ -329,6 +326,7 @@ func (c *Conn) malformed(ctx context.Context, frame []byte, at int, f fault) {
 	}
 	if o := c.out.get(); o != nil {
 		o.frame = AppendError(o.frame, c.msg.ID(), c.code(err.Code), err.Reason, nil)
+		o.fault = true
 		c.sendSoon(o)
 	}
 }

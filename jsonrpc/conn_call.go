@@ -31,7 +31,7 @@ func (c *Conn) Call(ctx context.Context, dst []byte, method, format string, args
 	if err := ctx.Err(); err != nil {
 		return dst, err
 	}
-	p, evicted, err := c.calls.begin(c.deaf)
+	p, evicted, err := c.calls.begin()
 	if err != nil {
 		return dst, err
 	}
@@ -48,8 +48,8 @@ func (c *Conn) Call(ctx context.Context, dst []byte, method, format string, args
 	if c.tooLong(p.frame) {
 		return dst, c.refuse(p.frame)
 	}
-	if r, in := ctx.Value(laneKey{}).(*runner); in {
-		r.leaveLane()
+	if l, in := ctx.Value(laneKey{}).(*laneContext); in {
+		l.leaveLane()
 	}
 	if err := c.await(ctx, p); err != nil {
 		return dst, err
@@ -102,12 +102,11 @@ func (c *Conn) refuse(frame []byte) error {
 	return ErrTooLong
 }
 
-// await sends a call, again after RetryAfter if need be, and waits for its
-// answer.
+// await sends a call, again after RetryAfter if need be, and waits for its end.
 func (c *Conn) await(ctx context.Context, p *call) error {
 	left := c.opts.CallTimeout
 	if _, bounded := ctx.Deadline(); bounded {
-		left = 1<<63 - 1
+		left = forever
 	}
 	for try := 0; ; try++ {
 		if err := c.sendCall(ctx, p); err != nil {
@@ -117,15 +116,16 @@ func (c *Conn) await(ctx context.Context, p *call) error {
 		if try < c.opts.Retries {
 			wait = min(left, c.opts.RetryAfter)
 		}
-		p.timer.Reset(wait)
+		if wait < forever {
+			c.calls.wake(p, wait)
+		}
 		select {
-		case <-p.done:
-			return p.err
+		case s := <-p.signals:
+			if s == callEnded {
+				return p.err
+			}
 		case <-ctx.Done():
 			return c.giveUp(p, ctx.Err())
-		case <-c.deaf:
-			return c.giveUp(p, ErrClosed)
-		case <-p.timer.C:
 		}
 		if left -= wait; left <= 0 || try >= c.opts.Retries {
 			return c.giveUp(p, ErrTimeout)
@@ -133,6 +133,9 @@ func (c *Conn) await(ctx context.Context, p *call) error {
 		c.stats.retried.Add(1)
 	}
 }
+
+// forever is longer than any timer.
+const forever = time.Duration(1<<63 - 1)
 
 // sendCall queues a copy of the call's frame.
 func (c *Conn) sendCall(ctx context.Context, p *call) error {
@@ -146,10 +149,12 @@ func (c *Conn) sendCall(ctx context.Context, p *call) error {
 	return nil
 }
 
-// giveUp ends the wait for an answer with err, unless the answer came just now.
+// giveUp ends the wait for an answer with err, unless the call has ended just
+// now.
 func (c *Conn) giveUp(p *call, err error) error {
 	if !c.calls.forget(p) {
-		<-p.done
+		for <-p.signals != callEnded {
+		}
 		return p.err
 	}
 	if err == ErrTimeout {
@@ -190,13 +195,22 @@ func parseID(raw []byte) (id uint64, ok bool) {
 // call is one call that waits for its answer. Its fields belong to the caller
 // while it is not in the table, and to the table's lock while it is.
 type call struct {
-	id    uint64
-	frame []byte // kept for retries
-	dst   []byte // the result is appended here
-	err   error
-	done  chan struct{} // receives one value when the answer is in
-	timer *time.Timer
+	id      uint64
+	frame   []byte // kept for retries
+	dst     []byte // the result is appended here
+	err     error
+	signals chan signal // one callEnded; timeUp before it
+	timer   *time.Timer
+	due     time.Time // when the timer is to signal
 }
+
+// signal is what wakes a caller.
+type signal uint8
+
+const (
+	callEnded signal = iota // dst or err is set, the call is out of the table
+	timeUp                  // the timer has run down
+)
 
 // callTable finds the waiting call of an id.
 type callTable struct {
@@ -206,6 +220,7 @@ type callTable struct {
 	next    uint64 // id to try next; ids only grow, so none is used twice
 	waiting int
 	max     int
+	closed  bool
 }
 
 func (t *callTable) init(max int, first uint64) {
@@ -218,14 +233,12 @@ func (t *callTable) init(max int, first uint64) {
 
 // begin takes a call and an id for it. If too many are waiting, the oldest one
 // fails with ErrBusy.
-func (t *callTable) begin(deaf <-chan struct{}) (p *call, evicted bool, err error) {
-	select {
-	case <-deaf:
-		return nil, false, ErrClosed
-	default:
-	}
+func (t *callTable) begin() (p *call, evicted bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.closed {
+		return nil, false, ErrClosed
+	}
 	if t.waiting >= t.max {
 		t.take(t.oldest()).end(ErrBusy)
 		evicted = true
@@ -233,7 +246,7 @@ func (t *callTable) begin(deaf <-chan struct{}) (p *call, evicted bool, err erro
 	if n := len(t.free); n > 0 {
 		p, t.free = t.free[n-1], t.free[:n-1]
 	} else {
-		p = &call{done: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+		p = t.newCall()
 	}
 	for t.slots[t.slot(t.next)] != nil {
 		t.next++
@@ -243,6 +256,40 @@ func (t *callTable) begin(deaf <-chan struct{}) (p *call, evicted bool, err erro
 	t.next++
 	t.waiting++
 	return p, evicted, nil
+}
+
+// newCall makes a call. Its timer is reused; one that was stopped too late may
+// run into the next use, which is why it looks at the time.
+func (t *callTable) newCall() *call {
+	p := &call{signals: make(chan signal, 2)}
+	p.timer = time.AfterFunc(forever, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.slots[t.slot(p.id)] == p && !time.Now().Before(p.due) && len(p.signals) == 0 {
+			p.signals <- timeUp
+		}
+	})
+	return p
+}
+
+// wake sets the timer of a call.
+func (t *callTable) wake(p *call, after time.Duration) {
+	t.mu.Lock()
+	p.due = time.Now().Add(after)
+	t.mu.Unlock()
+	p.timer.Reset(after)
+}
+
+// close ends every call with ErrClosed and lets no more begin.
+func (t *callTable) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	for _, p := range t.slots {
+		if p != nil {
+			t.take(p.id).end(ErrClosed)
+		}
+	}
 }
 
 func (t *callTable) slot(id uint64) uint64 { return id & uint64(len(t.slots)-1) }
@@ -272,7 +319,7 @@ func (t *callTable) take(id uint64) *call {
 // end wakes the caller.
 func (p *call) end(err error) {
 	p.err = err
-	p.done <- struct{}{}
+	p.signals <- callEnded
 }
 
 // finish gives the answer to the call that waits for it, and reports whether
@@ -323,11 +370,9 @@ func (t *callTable) release(p *call) {
 	p.timer.Stop()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.take(p.id) == nil { // over
-		select {
-		case <-p.done: // evicted before it was awaited
-		default:
-		}
+	t.take(p.id)
+	for len(p.signals) > 0 { // ended before it was awaited, or time up since
+		<-p.signals
 	}
 	p.dst, p.err = nil, nil
 	if cap(p.frame) <= maxKept && len(t.free) < t.max {

@@ -1,6 +1,7 @@
 package jsonrpc
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -32,11 +33,16 @@ func (q *laneQueue) init(n int) {
 	q.free = make(chan *job, n+8)
 }
 
-// close keeps new runners from starting.
+// close keeps new runners from starting, and wakes the one that waits for a
+// request; one that is busy will notice.
 func (q *laneQueue) close() {
 	q.start.Lock()
 	q.closed = true
 	q.start.Unlock()
+	select {
+	case q.queue <- nil:
+	default:
+	}
 }
 
 func (q *laneQueue) get(r *Request) *job {
@@ -130,6 +136,7 @@ func (c *Conn) refuseBusy(r *Request, slot cacheRef) {
 	if !r.IsNotification() {
 		o := c.out.get()
 		o.frame = AppendError(o.frame, r.ID(), c.code(CodeBusy), ErrBusy.Message, nil)
+		o.fault = true
 		c.sendSoon(o)
 	}
 }
@@ -148,6 +155,7 @@ func (c *Conn) retry(m *Message) (cacheRef, bool) {
 		c.observe(EventReplayed, m.frame, nil)
 		o := c.out.get()
 		o.frame = append(o.frame, reply...)
+		o.fault = bytes.HasPrefix(reply[len(`{"id":`)+len(m.ID()):], []byte(`,"error":`))
 		c.sendSoon(o)
 		return slot, true
 	}
@@ -190,11 +198,10 @@ func (c *Conn) reply(w *Response, o *outFrame, send func(*outFrame)) {
 	if c.tooLong(o.frame) {
 		c.refuse(o.frame)
 		o.frame = AppendError(o.frame[:0], w.id, c.code(CodeTooLarge), "the reply is too long", nil)
+		w.failed = true
 	}
 	c.cache.keep(w.slot, o.frame)
-	if w.failed {
-		c.echoes.sent(o.frame)
-	}
+	o.fault = w.failed
 	send(o)
 }
 

@@ -1,6 +1,7 @@
 package jsonrpc
 
 import (
+	"bytes"
 	"context"
 	"time"
 )
@@ -18,6 +19,7 @@ const maxKept = 64 << 10
 type outFrame struct {
 	frame []byte
 	call  uint64 // id of the call it belongs to, or 0
+	fault bool   // it answers with an error
 }
 
 // outQueue is the bounded queue of frames that wait for the writer, with the
@@ -47,7 +49,7 @@ func (q *outQueue) put(o *outFrame) {
 	if cap(o.frame) > maxKept {
 		return
 	}
-	o.frame, o.call = o.frame[:0], 0
+	o.frame, o.call, o.fault = o.frame[:0], 0, false
 	select {
 	case q.free <- o:
 	default:
@@ -56,19 +58,29 @@ func (q *outQueue) put(o *outFrame) {
 
 // writeLoop is the one writer of the connection.
 func (c *Conn) writeLoop() {
-	for {
-		select {
-		case <-c.done:
+	for o := range c.out.queue {
+		if o == nil || c.ended() {
 			return
-		case o := <-c.out.queue:
-			c.write(o)
 		}
+		c.write(o)
+	}
+}
+
+// close wakes a writer that waits for a frame; one that is busy will notice.
+func (q *outQueue) close() {
+	select {
+	case q.queue <- nil:
+	default:
 	}
 }
 
 // write writes one frame. A frame that turned out too long is refused; any
 // other failure ends the connection.
 func (c *Conn) write(o *outFrame) {
+	oneLine(o.frame)
+	if o.fault {
+		c.echoes.sent(o.frame)
+	}
 	c.observe(EventSent, o.frame, nil)
 	err := c.framer.WriteFrame(o.frame)
 	if err == nil {
@@ -85,6 +97,19 @@ func (c *Conn) write(o *outFrame) {
 	}
 	c.out.put(o)
 	c.owed.done()
+}
+
+// oneLine makes line ends in a frame, which in JSON text are white space, into
+// blanks: a handler may answer with text that somebody has indented.
+func oneLine(frame []byte) {
+	for {
+		i := bytes.IndexByte(frame, '\n')
+		if i < 0 {
+			return
+		}
+		frame[i] = ' '
+		frame = frame[i+1:]
+	}
 }
 
 // tooLong reports whether the peer does not take a frame of that length.

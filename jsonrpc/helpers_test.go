@@ -211,3 +211,11 @@ func blockMux(until <-chan struct{}) *jsonrpc.Mux {
 	})
 	return m
 }
+
+func newFramer(p framing.Port) jsonrpc.Framer { return framing.NewConn(p, nil) }
+
+// decodeReply2 decodes a line that may be a request.
+func decodeReply2(line string) (r reply) {
+	json.Unmarshal([]byte(line), &r)
+	return r
+}

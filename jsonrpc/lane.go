@@ -11,24 +11,25 @@ import (
 type runner struct {
 	conn *Conn
 	base context.Context // the connection's
-	ctx  context.Context // what handlers get: base, with this runner in it
+	ctx  *laneContext    // what handlers get
 	resp Response
-	held atomic.Bool // the lane is held, by a handler that runs
 }
 
-// laneKey finds the runner in the ctx of a handler.
+// laneKey finds the laneContext in the ctx of a handler.
 type laneKey struct{}
 
-// laneContext is the ctx of a runner's handlers.
+// laneContext is the ctx of a runner's handlers: the connection's, with the
+// right to the lane.
 type laneContext struct {
 	context.Context
 	runner *runner
+	held   atomic.Bool // the lane is held, by a handler that runs with this ctx
 }
 
-// Value returns the runner for laneKey.
+// Value returns the laneContext itself for laneKey.
 func (l *laneContext) Value(key any) any {
 	if _, is := key.(laneKey); is {
-		return l.runner
+		return l
 	}
 	return l.Context.Value(key)
 }
@@ -37,7 +38,7 @@ func (l *laneContext) Value(key any) any {
 // ended.
 func (c *Conn) startLane(base context.Context) {
 	r := &runner{conn: c, base: base}
-	r.ctx = &laneContext{Context: base, runner: r}
+	r.newContext()
 	c.lane.start.Lock()
 	defer c.lane.start.Unlock()
 	if !c.lane.closed {
@@ -45,33 +46,38 @@ func (c *Conn) startLane(base context.Context) {
 	}
 }
 
+func (r *runner) newContext() { r.ctx = &laneContext{Context: r.base, runner: r} }
+
 // loop runs one request after the other until the lane is gone.
 func (r *runner) loop() {
 	c := r.conn
-	for {
-		select {
-		case <-c.done:
+	for j := range c.lane.queue {
+		if j == nil || c.ended() {
 			return
-		case j := <-c.lane.queue:
-			c.lane.busy.Add(1)
-			r.held.Store(true)
-			c.run(r.ctx, &r.resp, j)
-			c.lane.busy.Add(-1)
-			if !r.held.CompareAndSwap(true, false) {
-				return // another runner has the lane
-			}
+		}
+		c.lane.busy.Add(1)
+		r.ctx.held.Store(true)
+		c.run(r.ctx, &r.resp, j)
+		c.lane.busy.Add(-1)
+		if !r.ctx.held.CompareAndSwap(true, false) {
+			return // another runner has the lane
+		}
+		if r.resp.away {
+			// Whoever answers may still call with that ctx, and must not give
+			// away the lane of a later handler.
+			r.newContext()
 		}
 	}
 }
 
 // leaveLane gives the lane away, if it is held and not too many handlers wait
 // already.
-func (r *runner) leaveLane() {
-	c := r.conn
+func (l *laneContext) leaveLane() {
+	c := l.runner.conn
 	if c.lane.busy.Load() >= int64(c.opts.MaxHandlers) {
 		return
 	}
-	if r.held.CompareAndSwap(true, false) {
-		c.startLane(r.base)
+	if l.held.CompareAndSwap(true, false) {
+		c.startLane(l.runner.base)
 	}
 }

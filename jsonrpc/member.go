@@ -32,30 +32,36 @@ const (
 // skipMember passes the key of a member of the message, with its colon and
 // white space, and tells which member it is.
 func skipMember(b []byte, i int) (int, member, fault) {
-	if i+8 <= len(b) {
-		which, n := otherMember, 8
-		switch x := load8(b[i:]); {
-		case x == keyMethod:
-			which = methodMember
-		case x == keyParams:
-			which = paramsMember
-		case x&(1<<32-1) == keyID:
-			which, n = idMember, 4
-		case x == keyResult:
-			which = resultMember
-		case x&(1<<56-1) == keyError:
-			which, n = errorMember, 7
+	which, n := otherMember, 8
+	switch x := word(b, i); {
+	case x&(1<<32-1) == keyID:
+		which, n = idMember, 4
+	case x == keyMethod:
+		which = methodMember
+	case x == keyParams:
+		which = paramsMember
+	case x == keyResult:
+		which = resultMember
+	case x&(1<<56-1) == keyError:
+		which, n = errorMember, 7
+	default:
+		i, key, f := skipKey(b, skipSpace(b, i))
+		if f != ok {
+			return i, otherMember, f
 		}
-		if which != otherMember {
-			i, f := skipColon(b, i+n)
-			return i, which, f
+		return i, memberOf(b[key.off:key.end]), ok
+	}
+	i += n
+	if i+2 < len(b) && b[i] == ':' {
+		if b[i+1] > ' ' {
+			return i + 1, which, ok
+		}
+		if b[i+1] == ' ' && b[i+2] > ' ' {
+			return i + 2, which, ok
 		}
 	}
-	i, key, f := skipKey(b, skipSpace(b, i))
-	if f != ok {
-		return i, otherMember, f
-	}
-	return i, memberOf(b[key.off:key.end]), ok
+	i, f := skipColonSlow(b, i)
+	return i, which, f
 }
 
 // memberOf returns which member a key, with its quotes, names. It may be

@@ -106,5 +106,6 @@ func (m *Message) reset(frame []byte) {
 // when it certainly was a request and its id is known. A response must never
 // be answered, and what is left of a damaged one might look like anything.
 func (m *Message) answerable() bool {
-	return m.has(idMember) && m.has(methodMember) && !m.has(resultMember) && !m.has(errorMember)
+	id := m.part(idMember)
+	return id != nil && id[0] != 'n' && m.has(methodMember) && !m.has(resultMember) && !m.has(errorMember)
 }

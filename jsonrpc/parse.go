@@ -70,11 +70,16 @@ func (m *Message) parseMembers(i int) (next, shapeAt int, shape, f fault) {
 			return i, 0, ok, f
 		}
 		start := i
+		plain := false // the value is a string without escapes
 		switch {
 		case which == paramsMember && !m.has(paramsMember):
 			i, f = m.parseParams(i)
 		case i < len(b) && b[i] == '"':
-			i, f = skipString(b, i+1)
+			if end := skipPlain(b, i+1); end != 0 {
+				i, plain = end, true
+			} else {
+				i, f = skipString(b, i+1)
+			}
 		default:
 			i, f = skipValue(b, i, 1)
 		}
@@ -82,13 +87,18 @@ func (m *Message) parseMembers(i int) (next, shapeAt int, shape, f fault) {
 			return i, 0, ok, f
 		}
 		if which != otherMember {
-			if sf := m.record(which, span{uint32(start), uint32(i)}); sf != ok && shape == ok {
+			if sf := m.record(which, span{uint32(start), uint32(i)}, plain); sf != ok && shape == ok {
 				shapeAt, shape = start, sf
 			}
 		}
-		if i+1 < len(b) && b[i] == ',' && b[i+1] > ' ' {
-			i++
+		if i+2 < len(b) && b[i] == ',' {
+			if i++; b[i] == ' ' {
+				i++
+			}
 		} else if i, more, f = nextChild(b, i, '}'); f != ok {
+			if which == idMember && b[start] != '"' {
+				m.parts[idMember] = span{} // a number may have lost digits
+			}
 			return i, 0, ok, f
 		}
 	}
@@ -116,25 +126,30 @@ func nextChild(b []byte, i int, closer byte) (next int, more bool, f fault) {
 	return i, false, badSeparator
 }
 
-// record keeps a known member.
-func (m *Message) record(which member, s span) fault {
-	switch c := m.frame[s.off]; {
-	case m.parts[which].exists():
+// record keeps a known member. plain tells that its value is a string without
+// escapes.
+func (m *Message) record(which member, s span, plain bool) fault {
+	if m.has(which) {
 		return duplicate
-	case which == methodMember:
-		if c != '"' {
-			return badMethod
-		}
-		m.parts[methodMember] = s
-		m.decodeMethod()
-		return ok
-	case which == idMember && c != 'n': // null is judged when the kind is known
-		if class[c] != classNumber && class[c] != classString {
+	}
+	switch which {
+	case idMember:
+		// An id of null is judged when the kind is known.
+		if c := m.frame[s.off]; c != 'n' && class[c] != classNumber && c != '"' {
 			return badID
 		}
 		if s.end-s.off > MaxID {
 			return longID
 		}
+	case methodMember:
+		if m.frame[s.off] != '"' {
+			return badMethod
+		}
+		m.parts[methodMember] = s
+		if !plain {
+			m.decodeMethod()
+		}
+		return ok
 	}
 	m.parts[which] = s
 	return ok
@@ -205,7 +220,12 @@ func (m *Message) parseParams(i int) (int, fault) {
 			}
 		}
 		start := i
-		if i, f = skipValue(b, i, 2); f != ok {
+		if i < len(b) && class[b[i]] == classNumber {
+			i, f = skipNumber(b, i)
+		} else {
+			i, f = skipValue(b, i, 2)
+		}
+		if f != ok {
 			return i, f
 		}
 		if m.nargs < maxArgs {
@@ -215,7 +235,9 @@ func (m *Message) parseParams(i int) (int, fault) {
 		} else {
 			m.more = true
 		}
-		if i, more, f = nextChild(b, i, closer); f != ok {
+		if i+1 < len(b) && b[i] == ',' && b[i+1] > ' ' {
+			i++
+		} else if i, more, f = nextChild(b, i, closer); f != ok {
 			return i, f
 		}
 	}
@@ -242,20 +264,11 @@ func skipKey(b []byte, i int) (int, span, fault) {
 }
 
 // typeOf returns the mjson type of a valid value that begins with c.
-func typeOf(c byte) mjson.Type {
-	switch c {
-	case '{':
-		return mjson.Object
-	case '[':
-		return mjson.Array
-	case '"':
-		return mjson.String
-	case 't':
-		return mjson.True
-	case 'f':
-		return mjson.False
-	case 'n':
-		return mjson.Null
-	}
-	return mjson.Number
+func typeOf(c byte) mjson.Type { return types[c] }
+
+var types = [256]mjson.Type{
+	'{': mjson.Object, '[': mjson.Array, '"': mjson.String,
+	't': mjson.True, 'f': mjson.False, 'n': mjson.Null, '-': mjson.Number,
+	'0': mjson.Number, '1': mjson.Number, '2': mjson.Number, '3': mjson.Number, '4': mjson.Number,
+	'5': mjson.Number, '6': mjson.Number, '7': mjson.Number, '8': mjson.Number, '9': mjson.Number,
 }

@@ -149,7 +149,11 @@ func (w *Response) Detach() *Response {
 func (w *Response) writeError(code int, message string, data []byte) {
 	w.failed = true
 	w.buf = appendErrorHead(w.buf, w.id, w.code(code))
-	w.buf, _ = w.printer.Appendf(w.buf, "%Q", message)
+	if w.printer.EscapeSlash {
+		w.buf, _ = w.printer.Appendf(w.buf, "%Q", message)
+	} else {
+		w.buf = mjson.AppendQuote(w.buf, message)
+	}
 	w.buf = appendErrorTail(w.buf, data)
 	w.close()
 }

@@ -207,14 +207,35 @@ func load8(b []byte) uint64 {
 		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 }
 
+// word returns the eight bytes at offset i; those behind the end of the text
+// are 0.
+func word(b []byte, i int) uint64 {
+	if i+8 <= len(b) {
+		return load8(b[i:])
+	}
+	return lastWord(b, i)
+}
+
+func lastWord(b []byte, i int) uint64 {
+	if len(b) >= 8 {
+		return load8(b[len(b)-8:]) >> (8 * uint(8-len(b)+i))
+	}
+	var x uint64
+	for n, c := range b[i:] {
+		x |= uint64(c) << (8 * n)
+	}
+	return x
+}
+
 // special marks, in the high bit of each byte, the bytes of x at which a
 // string cannot simply be passed: a quote, a backslash, a control character or
-// a byte of 0x80 and more. Only the lowest mark is exact, which is the only one
-// used.
+// a byte of 0x80 and more. The differences also mark bytes of 0x80 and more,
+// which are to be marked anyway, and bytes above a marked one because of the
+// borrow: only the lowest mark is exact, which is the only one used.
 func special(x uint64) uint64 {
 	quote := x ^ ones*'"'
 	slash := x ^ ones*'\\'
-	return (((quote - ones) &^ quote) | ((slash - ones) &^ slash) | ((x - ones*' ') &^ x) | x) & highs
+	return ((quote - ones) | (slash - ones) | (x - ones*' ') | x) & highs
 }
 
 // nonDigits marks, in the high bit of each byte, the bytes of x that are not
@@ -227,13 +248,16 @@ func nonDigits(x uint64) uint64 {
 // skipString passes the rest of a string; i is the offset after its opening
 // quote.
 func skipString(b []byte, i int) (int, fault) {
-	for i+8 <= len(b) {
-		m := special(load8(b[i:]))
+	for {
+		m := special(word(b, i))
 		if m == 0 {
 			i += 8
 			continue
 		}
 		i += bits.TrailingZeros64(m) >> 3
+		if i >= len(b) {
+			return len(b), truncated
+		}
 		if b[i] == '"' {
 			return i + 1, ok
 		}
@@ -242,20 +266,23 @@ func skipString(b []byte, i int) (int, fault) {
 			return i, f
 		}
 	}
-	for i < len(b) {
-		switch c := b[i]; {
-		case c == '"':
-			return i + 1, ok
-		case c < ' ' || c == '\\' || c >= utf8.RuneSelf:
-			var f fault
-			if i, f = skipSpecial(b, i); f != ok {
-				return i, f
+}
+
+// skipPlain passes the rest of a string that holds nothing but ASCII characters
+// without escapes; i is the offset after its opening quote. It returns 0 for any
+// other string.
+func skipPlain(b []byte, i int) int {
+	for {
+		m := special(word(b, i))
+		if m != 0 {
+			i += bits.TrailingZeros64(m) >> 3
+			if i < len(b) && b[i] == '"' {
+				return i + 1
 			}
-		default:
-			i++
+			return 0
 		}
+		i += 8
 	}
-	return i, truncated
 }
 
 // skipSpecial passes one escape sequence or one multi-byte character inside a
@@ -297,20 +324,28 @@ func isHex(c byte) bool {
 
 // skipDigits returns the offset of the first byte that is not a digit.
 func skipDigits(b []byte, i int) int {
-	for i+8 <= len(b) {
-		if m := nonDigits(load8(b[i:])); m != 0 {
+	for {
+		if m := nonDigits(word(b, i)); m != 0 {
 			return i + bits.TrailingZeros64(m)>>3
 		}
 		i += 8
 	}
-	for i < len(b) && b[i]-'0' <= 9 {
-		i++
-	}
-	return i
 }
 
 // skipNumber passes a number; b[i] is its first byte, a minus or a digit.
 func skipNumber(b []byte, i int) (int, fault) {
+	x := word(b, i)
+	if n := bits.TrailingZeros64(nonDigits(x)) >> 3; uint(n-1) < 7 {
+		// A number of one to seven digits, most likely.
+		c := byte(x >> (8 * n))
+		if c != '.' && c|0x20 != 'e' && (n == 1 || byte(x) != '0') {
+			return i + n, ok
+		}
+	}
+	return skipLongNumber(b, i)
+}
+
+func skipLongNumber(b []byte, i int) (int, fault) {
 	if b[i] == '-' {
 		i++
 	}

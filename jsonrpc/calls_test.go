@@ -1,0 +1,466 @@
+package jsonrpc_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ccmkit/ccmkit/framing"
+	"github.com/ccmkit/ccmkit/internal/wire"
+	"github.com/ccmkit/ccmkit/jsonrpc"
+	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
+)
+
+// outcome is how a call went.
+type outcome struct {
+	res  string
+	err  error
+	took time.Duration
+}
+
+// start calls in the background.
+func start(c *jsonrpc.Conn, ctx context.Context, method, format string, args ...any) chan outcome {
+	ch := make(chan outcome, 1)
+	begin := time.Now()
+	go func() {
+		res, err := c.Call(ctx, nil, method, format, args...)
+		ch <- outcome{string(res), err, time.Since(begin)}
+	}()
+	synctest.Wait()
+	return ch
+}
+
+// stuckFramer never writes; its queue fills up.
+func stuckBare(t *testing.T, o *jsonrpc.ConnOptions) *bare {
+	b := newBare(t, &wire.Options{Buffer: 1}, nil, o)
+	// One frame is with the writer, the rest fills the queue.
+	for range o.WriteQueue + 1 {
+		if err := b.conn.Notify(t.Context(), "Fill", ""); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+	}
+	return b
+}
+
+// TestCancel: the end of the ctx ends a call and a notification at once in
+// every state, and nothing is left behind.
+func TestCancel(t *testing.T) {
+	cause := errors.New("changed my mind")
+	for _, c := range []struct {
+		name string
+		run  func(t *testing.T, cancel context.CancelFunc, ctx context.Context)
+	}{
+		{"before", func(t *testing.T, cancel context.CancelFunc, ctx context.Context) {
+			b := newBare(t, nil, nil, nil)
+			cancel()
+			check(t, <-start(b.conn, ctx, "M", ""), 0)
+			if err := b.conn.Notify(ctx, "M", ""); err != context.Canceled {
+				t.Errorf("Notify: %v", err)
+			}
+			b.want("a ctx that is over")
+			b.close()
+		}},
+		{"waiting for room", func(t *testing.T, cancel context.CancelFunc, ctx context.Context) {
+			b := stuckBare(t, &jsonrpc.ConnOptions{WriteQueue: 2})
+			call := start(b.conn, ctx, "M", "")
+			note := make(chan error, 1)
+			go func() { note <- b.conn.Notify(ctx, "M", "") }()
+			time.Sleep(time.Second)
+			cancel()
+			check(t, <-call, time.Second)
+			if err := <-note; err != context.Canceled {
+				t.Errorf("Notify: %v", err)
+			}
+			b.close()
+		}},
+		{"waiting for the answer", func(t *testing.T, cancel context.CancelFunc, ctx context.Context) {
+			b := newBare(t, nil, nil, &jsonrpc.ConnOptions{FirstID: 1})
+			call := start(b.conn, ctx, "M", "")
+			time.Sleep(3 * time.Second)
+			cancel()
+			check(t, <-call, 3*time.Second)
+			b.send(`{"id":1,"result":1}` + "\n")
+			if s := b.conn.Stats(); s.Orphans != 1 || s.TimedOut != 0 {
+				t.Errorf("%+v", s)
+			}
+			b.close()
+		}},
+		{"between retries", func(t *testing.T, cancel context.CancelFunc, ctx context.Context) {
+			b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Retries: 9})
+			call := start(b.conn, ctx, "M", "")
+			time.Sleep(3500 * time.Millisecond)
+			cancel()
+			check(t, <-call, 3500*time.Millisecond)
+			if n := len(b.lines()); n != 4 {
+				t.Errorf("sent %d times", n)
+			}
+			time.Sleep(time.Minute)
+			b.want("the end")
+			b.close()
+		}},
+		{"in a retry that waits for room", func(t *testing.T, cancel context.CancelFunc, ctx context.Context) {
+			b := newBare(t, &wire.Options{Buffer: 64}, nil, &jsonrpc.ConnOptions{Retries: 9, WriteQueue: 1, CallTimeout: time.Hour})
+			call := start(b.conn, ctx, "M", "")
+			for range 2 { // one stays with the writer, one in the queue
+				b.conn.Notify(t.Context(), strings.Repeat("x", 60), "")
+				synctest.Wait()
+			}
+			time.Sleep(1500 * time.Millisecond)
+			cancel()
+			check(t, <-call, 1500*time.Millisecond)
+			b.close()
+		}},
+		{"before Run", func(t *testing.T, cancel context.CancelFunc, ctx context.Context) {
+			end, peer := wire.Pair(nil)
+			defer peer.Close()
+			conn := jsonrpc.NewConn(newFramer(end), nil)
+			call := start(conn, ctx, "M", "")
+			time.Sleep(time.Second)
+			cancel()
+			check(t, <-call, time.Second)
+			conn.Close()
+		}},
+		{"in a handler", func(t *testing.T, cancel context.CancelFunc, ctx context.Context) {
+			mux := sumMux()
+			done := make(chan outcome, 1)
+			var b *bare
+			mux.HandleFunc("Calls", func(own context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) {
+				own, stop := context.WithCancel(own)
+				context.AfterFunc(ctx, stop)
+				begin := time.Now()
+				_, err := b.conn.Call(own, nil, "Peer", "")
+				done <- outcome{"", err, time.Since(begin)}
+			})
+			b = newBare(t, nil, nil, &jsonrpc.ConnOptions{Handler: mux})
+			b.send(`{"method":"Calls"}` + "\n")
+			time.Sleep(time.Second)
+			cancel()
+			check(t, <-done, time.Second)
+			b.lines()
+			b.probe("cancel")
+			b.close()
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				c.run(t, func() { cancel(cause) }, ctx)
+			})
+		})
+	}
+}
+
+func check(t *testing.T, o outcome, after time.Duration) {
+	t.Helper()
+	if o.err != context.Canceled || o.took != after || o.res != "" {
+		t.Errorf("%q, %v after %v; want Canceled after %v", o.res, o.err, o.took, after)
+	}
+}
+
+// TestCallEndsWithConn: Close, hang-up and failure end calls in every state.
+func TestCallEndsWithConn(t *testing.T) {
+	for name, end := range map[string]func(*bare){
+		"Close":  func(b *bare) { b.conn.Close() },
+		"EOF":    func(b *bare) { b.peer.Close() },
+		"broken": func(b *bare) { b.end.Unplug() },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Retries: 3})
+			call := start(b.conn, t.Context(), "M", "")
+			end(b)
+			if o := <-call; !errors.Is(o.err, jsonrpc.ErrClosed) || o.took != 0 {
+				t.Errorf("%s: waiting for the answer: %v after %v", name, o.err, o.took)
+			}
+			b.close()
+
+			b = stuckBare(t, &jsonrpc.ConnOptions{WriteQueue: 1})
+			call = start(b.conn, t.Context(), "M", "")
+			end(b)
+			if o := <-call; !errors.Is(o.err, jsonrpc.ErrClosed) || o.took != 0 {
+				t.Errorf("%s: waiting for room: %v after %v", name, o.err, o.took)
+			}
+			b.close()
+			if o := <-start(b.conn, t.Context(), "M", ""); o.err != jsonrpc.ErrClosed {
+				t.Errorf("%s: afterwards: %v", name, o.err)
+			}
+		})
+	}
+}
+
+// TestMaxInFlight: one call too many fails the oldest, which is not sent again
+// and whose late answer fits nothing.
+func TestMaxInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBare(t, nil, nil, &jsonrpc.ConnOptions{MaxInFlight: 3, FirstID: 10, Retries: 2})
+		var calls []chan outcome
+		for i := range 8 {
+			calls = append(calls, start(b.conn, t.Context(), "M", "%d", i))
+			if i >= 3 {
+				if o := <-calls[i-3]; o.err != jsonrpc.ErrBusy {
+					t.Errorf("call %d: %v", i-3, o.err)
+				}
+			}
+		}
+		if s := b.conn.Stats(); s.Evicted != 5 || len(b.lines()) != 8 {
+			t.Errorf("%+v", s)
+		}
+		time.Sleep(1100 * time.Millisecond)
+		if l := b.lines(); len(l) != 3 {
+			t.Errorf("sent again: %q", l)
+		}
+		for id := 10; id < 18; id++ {
+			b.send(fmt.Sprintf(`{"id":%d,"result":%d}`+"\n", id, id))
+		}
+		for i, ch := range calls[5:] {
+			if o := <-ch; o.res != fmt.Sprint(15+i) || o.err != nil {
+				t.Errorf("call %d: %+v", 5+i, o)
+			}
+		}
+		if s := b.conn.Stats(); s.Orphans != 5 {
+			t.Errorf("orphans %d", s.Orphans)
+		}
+		b.close()
+	})
+}
+
+// TestFrameLimit: what is longer than the peer takes is not sent, and the
+// connection lives. Replies become an error.
+func TestFrameLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var events journal
+		l := &link{errA: make(chan error, 1), errB: make(chan error, 1)}
+		l.endA, l.endB = wire.Pair(nil)
+		const limit = 100
+		l.a = jsonrpc.NewConn(limited{framing.NewConn(l.endA, nil), limit}, &jsonrpc.ConnOptions{Handler: sumMux(), FirstID: 10, Observer: events.observe})
+		l.b = jsonrpc.NewConn(framing.NewConn(l.endB, nil), &jsonrpc.ConnOptions{Handler: sumMux()})
+		go func() { l.errA <- l.a.Run(t.Context()) }()
+		go func() { l.errB <- l.b.Run(t.Context()) }()
+		fits := strings.Repeat("x", limit-len(`{"id":10,"method":"Echo","params":""}`))
+		if got, err := l.a.Call(t.Context(), nil, "Echo", "%Q", fits); err != nil || len(got) != len(fits)+2 {
+			t.Errorf("exactly the limit: %s, %v", got, err)
+		}
+		if got, err := l.a.Call(t.Context(), []byte("keep"), "Echo", "%Q", fits+"x"); err != jsonrpc.ErrTooLong || string(got) != "keep" {
+			t.Errorf("one more: %s, %v", got, err)
+		}
+		if err := l.a.Notify(t.Context(), "Echo", "%Q", strings.Repeat("x", limit)); err != jsonrpc.ErrTooLong {
+			t.Errorf("Notify: %v", err)
+		}
+		if _, err := l.b.Call(t.Context(), nil, "Echo", "%Q", strings.Repeat("x", limit)); !isCode(err, jsonrpc.CodeTooLarge) {
+			t.Errorf("a reply: %v", err)
+		}
+		if got, err := l.b.Call(t.Context(), nil, "Sum", "[1,1]"); err != nil || string(got) != "2" {
+			t.Errorf("afterwards: %s, %v", got, err)
+		}
+		if s := l.a.Stats(); s.TooLong != 3 || s.WriteErrors != 0 || events.kind[jsonrpc.EventTooLong] != 3 {
+			t.Errorf("%+v", s)
+		}
+		l.close()
+	})
+}
+
+// TestFramingLimit: the limit of framing.Conn refuses a frame and does not end
+// the connection.
+func TestFramingLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, crc := range []framing.CRCMode{framing.CRCOff, framing.CRCSend} {
+			b := newBare(t, nil, &framing.Options{MaxWrite: 60, CRC: crc}, &jsonrpc.ConnOptions{Handler: sumMux()})
+			var f jsonrpc.Framer = b.frame
+			if _, is := f.(jsonrpc.FrameLimiter); !is {
+				b.close()
+				t.Skip("framing.Conn does not tell its limit")
+			}
+			for n := range 80 {
+				err := b.conn.Notify(t.Context(), "M", "%Q", strings.Repeat("x", n))
+				room := 60 - len(`{"method":"M","params":""}`)
+				if crc == framing.CRCSend {
+					room -= 8
+				}
+				if (err == nil) != (n <= room) || err != nil && !errors.Is(err, jsonrpc.ErrTooLong) {
+					t.Errorf("%v: %d bytes: %v", crc, n, err)
+				}
+				b.lines()
+			}
+			b.close()
+		}
+	})
+}
+
+// TestOneLine: line feeds that a handler or a caller puts between the tokens of
+// JSON text do not end the frame, nor the connection.
+func TestOneLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mux := sumMux()
+		mux.HandleFunc("Pretty", func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) {
+			w.Result([]byte("{\n  \"a\": [\n    1\n  ]\n}\n"))
+		})
+		b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Handler: mux, FirstID: 5})
+		for range 2 { // the second one comes from the cache
+			b.send(`{"id":1,"method":"Pretty"}` + "\n")
+			b.want("Pretty", `{"id":1,"result":{   "a": [     1   ] } }`)
+		}
+		call := start(b.conn, t.Context(), "M", "%s", "[\n1,\n2\n]")
+		b.want("Call", `{"id":5,"method":"M","params":[ 1, 2 ]}`)
+		b.send(`{"id":5,"result":1}` + "\n")
+		if o := <-call; o.err != nil {
+			t.Error(o.err)
+		}
+		if err := b.conn.Notify(t.Context(), "a\nb", "%Q", "\n"); err != nil {
+			t.Error(err)
+		}
+		b.want("Notify", `{"method":"a\nb","params":"\n"}`)
+		b.probe("line feeds")
+		b.close()
+	})
+}
+
+// TestCallFormat: arguments that do not fit the format are an error, and
+// nothing is sent.
+func TestCallFormat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mux := sumMux()
+		mux.HandleFunc("Bad", func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) { w.Resultf("[%d]", "x") })
+		mux.HandleFunc("Empty", func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) { w.Resultf("%s", "") })
+		b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Handler: mux, MaxInFlight: 1})
+		for _, c := range []struct {
+			format string
+			args   []any
+		}{{"[%d]", nil}, {"[%d]", []any{"x"}}, {"%Q", []any{5}}} {
+			_, err := b.conn.Call(t.Context(), nil, "M", c.format, c.args...)
+			if _, is := errors.AsType[*mjson.FormatError](err); !is {
+				t.Errorf("Call %q %v: %v", c.format, c.args, err)
+			}
+			if _, is := errors.AsType[*mjson.FormatError](b.conn.Notify(t.Context(), "M", c.format, c.args...)); !is {
+				t.Errorf("Notify %q %v", c.format, c.args)
+			}
+		}
+		b.want("bad formats")
+		b.send(`{"id":1,"method":"Bad"}` + "\n")
+		if r := decodeReply(t, b.one()); r.Error == nil || r.Error.Code != jsonrpc.CodeInternalError {
+			t.Errorf("Bad: %+v", r)
+		}
+		b.send(`{"id":2,"method":"Empty"}` + "\n")
+		b.want("Empty", `{"id":2,"result":null}`)
+		if s := b.conn.Stats(); s.Evicted != 0 {
+			t.Errorf("evicted %d", s.Evicted)
+		}
+		b.close()
+	})
+}
+
+// TestWriteQueueFull: with a peer that does not read, calls and notifications
+// end after CallTimeout, answers are dropped, and the reader goes on.
+func TestWriteQueueFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mux := sumMux()
+		b := stuckBare(t, &jsonrpc.ConnOptions{Handler: mux, WriteQueue: 3, CallTimeout: 2 * time.Second})
+		call := start(b.conn, t.Context(), "M", "")
+		note := make(chan error, 1)
+		go func() { note <- b.conn.Notify(t.Context(), "M", "") }()
+		go func() { // the line holds one byte: this takes as long as the reader does
+			for i := range 20 {
+				fmt.Fprintf(b.peer, `{"id":%d,"method":"RPC.List"}`+"\n", i)
+				fmt.Fprintf(b.peer, `{"id":"s%d","method":"Sum","params":[1,1]}`+"\n", i)
+			}
+		}()
+		time.Sleep(2*time.Second + time.Millisecond)
+		if o := <-call; o.err != jsonrpc.ErrTimeout || o.took != 2*time.Second {
+			t.Errorf("Call: %v after %v", o.err, o.took)
+		}
+		if err := <-note; err != jsonrpc.ErrTimeout {
+			t.Errorf("Notify: %v", err)
+		}
+		time.Sleep(2 * time.Minute)
+		if s := b.conn.Stats(); s.Received != 40 || s.Unsent != 40 {
+			t.Errorf("received %d, answers dropped %d; want 40, 40", s.Received, s.Unsent)
+		}
+		for range 10 {
+			b.lines() // now it reads
+			time.Sleep(time.Second)
+		}
+		go b.peer.Write([]byte("\n" + probe + "\n"))
+		time.Sleep(time.Second)
+		var got []string
+		for range 200 {
+			got = append(got, b.lines()...)
+		}
+		if len(got) == 0 || got[len(got)-1] != probeReply {
+			t.Errorf("afterwards: %q", got)
+		}
+		b.close()
+	})
+}
+
+// TestRetriesJoinAndReplay: a call that is repeated while it is queued or
+// running joins it; afterwards it gets the same answer, for ten seconds and
+// for the last 32 calls; reads run again.
+func TestRetriesJoinAndReplay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ran atomic.Int64
+		release := make(chan struct{})
+		mux := blockMux(release)
+		mux.HandleFunc("Count", func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) { w.Resultf("%d", ran.Add(1)) })
+		mux.HandleFunc("Sys.Count", func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) { w.Resultf("%d", ran.Add(1)) })
+		b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Handler: mux})
+		b.send(`{"id":1,"method":"Block"}` + "\n")
+		for range 3 {
+			b.send(`{"id":2,"method":"Count"}` + "\n" + `{"id":1,"method":"Block"}` + "\n")
+		}
+		b.want("joined")
+		close(release)
+		b.want("released", `{"id":1,"result":null}`, `{"id":2,"result":1}`)
+		b.send(`{"id":2,"method":"Count"}` + "\n")
+		b.want("replayed", `{"id":2,"result":1}`)
+		for i := range 2 {
+			b.send(`{"id":3,"method":"Sys.Count"}` + "\n")
+			b.want("a read", fmt.Sprintf(`{"id":3,"result":%d}`, 2+i))
+		}
+		if s := b.conn.Stats(); s.Joined != 5 || s.Replayed != 1 {
+			t.Errorf("%+v", s)
+		}
+		for i := range 31 {
+			b.send(fmt.Sprintf(`{"id":"n%d","method":"Count"}`+"\n", i))
+			b.one()
+		}
+		b.send(`{"id":2,"method":"Count"}` + "\n")
+		b.want("31 calls later", `{"id":2,"result":1}`)
+		b.send(`{"id":"one more","method":"Count"}` + "\n")
+		b.one()
+		b.send(`{"id":1,"method":"Block"}` + "\n") // the first to be forgotten
+		b.want("Block", `{"id":1,"result":null}`)
+		b.send(`{"id":"n30","method":"Count"}` + "\n")
+		b.want("n30", `{"id":"n30","result":34}`)
+		if n := ran.Load(); n != 35 {
+			t.Errorf("ran %d times", n)
+		}
+		time.Sleep(11 * time.Second)
+		b.send(`{"id":"n30","method":"Count"}` + "\n")
+		b.want("after ten seconds", `{"id":"n30","result":36}`)
+		b.conn.NewSession()
+		b.send(`{"id":"n30","method":"Count"}` + "\n")
+		b.want("a new session", `{"id":"n30","result":37}`)
+		b.close()
+	})
+}
+
+// TestCodes: the door's dialect reaches every error.
+func TestCodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Handler: sumMux(), Codes: jsonrpc.ManagementCode})
+		for f, code := range map[string]int{
+			`{"id":1,"method":"Nope"}`: 404, `{"id":2,"method":"Sum"}`: 400, `{"id":3,"method":"Fail"}`: 500,
+			`{"id":4,"method":"Panic"}`: 500, `{"id":5,"method":"Sum","method":"x"}`: 400, `{"id":6,"method":"Sum","params":[}`: 400,
+		} {
+			b.send(f + "\n")
+			if r := decodeReply(t, b.one()); r.Error == nil || r.Error.Code != code {
+				t.Errorf("%s: %+v", f, r.Error)
+			}
+		}
+		b.close()
+	})
+}
