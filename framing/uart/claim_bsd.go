@@ -4,8 +4,11 @@ package uart
 
 import "golang.org/x/sys/unix"
 
-// getTermios reads the settings of a terminal.
-const getTermios = unix.TIOCGETA
+// Requests that read and write the settings of a terminal.
+const (
+	getTermios = unix.TIOCGETA
+	setTermios = unix.TIOCSETA
+)
 
 // flushOutput drops what the kernel has not sent yet.
 func flushOutput(fd int) error { return unix.IoctlSetPointerInt(fd, unix.TIOCFLUSH, unix.TCOFLUSH) }

@@ -17,9 +17,10 @@ const mustProbe = true
 const maxDescriptor = 1024
 
 // A claim is a descriptor of the device beside the library's own. It carries
-// the advisory lock, which the system drops with the descriptor, and answers
-// what the library does not say: the system's error number and whether there
-// are modem lines.
+// the advisory lock, which the system drops with the descriptor, and does what
+// the library does not: it knows the system's error number, whether there are
+// modem lines and whether the device is still there, and it keeps Read from
+// blocking where it cannot be woken.
 type claim struct {
 	fd    int
 	lines bool // the device has DTR and RTS
@@ -59,6 +60,32 @@ func (c *claim) lock() error {
 		return fmt.Errorf("%w: locked by another user", ErrBusy)
 	}
 	return nil
+}
+
+// prepare sets up what the library has opened.
+func (c *claim) prepare() error {
+	c.keepFromChildren()
+	return c.returnEmptyReads()
+}
+
+// returnEmptyReads makes the system return at once from a read that finds
+// nothing (VMIN and VTIME 0). The library waits for input with select and reads
+// after that. If the input is thrown away in between, by ResetInput or SetMode,
+// its read would block, and not even Close could end it.
+func (c *claim) returnEmptyReads() error {
+	settings, err := unix.IoctlGetTermios(c.fd, getTermios)
+	if err != nil {
+		return err
+	}
+	settings.Cc[unix.VMIN], settings.Cc[unix.VTIME] = 0, 0
+	return unix.IoctlSetTermios(c.fd, setTermios, settings)
+}
+
+// alive reports whether the device is still there: every request on a terminal
+// that was hung up fails.
+func (c *claim) alive() bool {
+	_, err := unix.IoctlGetTermios(c.fd, getTermios)
+	return err == nil
 }
 
 // keepFromChildren marks every descriptor of the device close-on-exec. The

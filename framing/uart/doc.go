@@ -15,11 +15,11 @@
 // flow control; no byte value is special.
 //
 // A port has one user. On Unix, Open takes an advisory lock (flock) on the
-// device itself, so there is no lock file to go stale, and programs that use the
-// same convention (pyserial with exclusive=True and tio do) are kept out as
-// well. Whoever comes second gets [ErrBusy]. The kernel's own exclusive mode is
-// set too, but root passes through it, and programs without the lock are stopped
-// by nothing else. Windows refuses the second open by itself.
+// device itself: there is no lock file to go stale, and other programs that lock
+// the device in the same way, as pySerial does for exclusive=True, are kept out
+// as well. Whoever comes second gets [ErrBusy]. The kernel's own exclusive mode
+// is set too, but root passes through it, and programs without the lock are
+// stopped by nothing else. Windows refuses the second open by itself.
 //
 // Opening a UART raises DTR and RTS on Linux and macOS, and closing it lowers
 // DTR. With [Config.InitialDTR] and [Config.InitialRTS] the lines are set as
@@ -29,8 +29,8 @@
 //
 // Open ports early in programs with many files: the system call below cannot
 // watch descriptors above 1023, and Open then fails with [ErrTooManyFiles]. A
-// port uses four descriptors. Programs started while the port is open do not get
-// the device from us, unless they start in the very moment of Open.
+// port uses four descriptors. Programs started while the port is open do not
+// inherit the device, unless they start in the very moment of Open.
 //
 // # Reading and deadlines
 //

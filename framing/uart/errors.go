@@ -38,11 +38,8 @@ var (
 	ErrTooManyFiles = errors.New("uart: descriptor number above 1023")
 )
 
-// Names of operations in errors, those that have rules of their own.
-const (
-	opOpen    = "open"
-	opSetMode = "set mode"
-)
+// opOpen is the operation of errors of Open, which have rules of their own.
+const opOpen = "open"
 
 // closedError is the type of ErrClosed.
 type closedError struct{}
@@ -92,8 +89,6 @@ func kindOf(op string, err error) error {
 		return ErrBusy
 	case errors.Is(err, syscall.ENOTTY) && op == opOpen:
 		return ErrNotSerial
-	case errors.Is(err, syscall.EINVAL) && op == opSetMode:
-		return ErrMode
 	case errors.Is(err, syscall.ENOTTY):
 		return ErrNotSupported
 	case isGone(err):

@@ -7,6 +7,7 @@ const (
 	PieceSize = pieceSize
 	CloseWait = closeWait
 	ReadSlice = readSlice
+	MaxEmpty  = maxEmpty
 )
 
 // Device is the seam to the library.
@@ -28,4 +29,5 @@ func NewPort(dev Device, settled bool) *Port {
 type fakeClaim bool
 
 func (c fakeClaim) settle(time.Time) bool { return bool(c) }
+func (fakeClaim) alive() bool             { return true }
 func (fakeClaim) Close() error            { return nil }

@@ -2,7 +2,9 @@ package uart
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"go.bug.st/serial"
@@ -54,12 +56,11 @@ func Open(path string, cfg *Config) (*Port, error) {
 	if err != nil {
 		return nil, pathError(opOpen, path, err)
 	}
-	dev, err := openDevice(path, mode, cfg.initial(claim.lines))
+	dev, err := openDevice(path, mode, cfg.initial(claim.lines), claim)
 	if err != nil {
 		_ = claim.Close()
 		return nil, pathError(opOpen, path, err)
 	}
-	claim.keepFromChildren()
 	return newPort(path, dev, claim, mode), nil
 }
 
@@ -79,27 +80,47 @@ func (c *Config) initial(lines bool) *serial.ModemOutputBits {
 	return bits
 }
 
-// openDevice opens the library's port and makes sure that it can be read.
-func openDevice(path string, mode Mode, bits *serial.ModemOutputBits) (device, error) {
-	m := mode.library()
-	m.InitialStatusBits = bits
-	dev, err := serial.Open(path, m)
+// openDevice opens the library's port and makes sure that it can be read. The
+// mode comes last: a rate outside the table does not survive other settings on
+// macOS.
+func openDevice(path string, mode Mode, bits *serial.ModemOutputBits, c *claim) (device, error) {
+	first := Mode8N1(9600).library()
+	first.InitialStatusBits = bits
+	dev, err := serial.Open(path, first)
 	if err != nil {
 		return nil, err
 	}
-	if mustProbe {
-		if err := probe(dev); err != nil {
-			_ = dev.Close()
-			return nil, err
-		}
+	err = probe(dev)
+	if err == nil {
+		err = c.prepare()
+	}
+	if err == nil {
+		err = setMode(dev, mode)
+	}
+	if err != nil {
+		_ = dev.Close()
+		return nil, err
 	}
 	return dev, nil
+}
+
+// setMode sets the mode of a device. A device that refuses it does so with
+// EINVAL.
+func setMode(dev device, mode Mode) error {
+	err := dev.SetMode(mode.library())
+	if errors.Is(err, syscall.EINVAL) {
+		err = fmt.Errorf("%w: %w", ErrMode, err)
+	}
+	return err
 }
 
 // probe finds out whether the library can wait for the port's descriptor, by a
 // read that takes no byte. Only a panic counts: the read itself has nothing to
 // give.
 func probe(dev device) error {
+	if !mustProbe {
+		return nil
+	}
 	if err := dev.SetReadTimeout(0); err != nil {
 		return err
 	}

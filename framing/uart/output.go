@@ -93,9 +93,9 @@ func (p *Port) Drain() error { return p.output("drain", request{op: doDrain}) }
 func (p *Port) SetMode(m Mode) error {
 	m = m.withDefaults()
 	if err := m.check(); err != nil {
-		return p.fail(opSetMode, err)
+		return p.fail("set mode", err)
 	}
-	return p.output(opSetMode, request{op: doMode, mode: m})
+	return p.output("set mode", request{op: doMode, mode: m})
 }
 
 // Break holds the line in the break state for d, which is more than 0 and at
@@ -225,7 +225,7 @@ func (p *Port) applyMode(m Mode) error {
 	if p.isClosed() {
 		return ErrClosed
 	}
-	if err := p.dev.SetMode(m.library()); err != nil {
+	if err := setMode(p.dev, m); err != nil {
 		return err
 	}
 	p.mode = m

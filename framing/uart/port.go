@@ -32,6 +32,8 @@ type holder interface {
 	// settle waits until the kernel has sent what it holds; at the limit it
 	// drops the rest and returns false.
 	settle(limit time.Time) bool
+	// alive reports whether the device is known to be there still.
+	alive() bool
 	Close() error
 }
 

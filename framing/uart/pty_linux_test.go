@@ -297,7 +297,11 @@ func TestPTYConcurrent(t *testing.T) {
 		p, far := onPTY(t)
 		until(t, 5*time.Second, far)
 		var wg sync.WaitGroup
-		wg.Go(func() { _, _ = io.Copy(far, struct{ io.Reader }{far}) })
+		wg.Go(func() { _, _ = io.Copy(io.Discard, struct{ io.Reader }{far}) })
+		wg.Go(func() {
+			for _, err := far.Write(pattern(50)); err == nil; _, err = far.Write(pattern(50)) {
+			}
+		})
 		for range 2 {
 			wg.Go(func() {
 				b := make([]byte, 100)
@@ -385,6 +389,83 @@ func TestPTYSetModeDropsInput(t *testing.T) {
 	expect(t, p, []byte("new"))
 }
 
+// The library waits for input and reads then. When the input is thrown away in
+// between, the read must come back, or Close would wait for it for ever.
+func TestPTYResetInputDuringRead(t *testing.T) {
+	p, far := onPTY(t)
+	for _, mode := range []uart.Mode{{}, uart.Mode8E1(74880)} {
+		if cc := termios(t, far).Cc; cc[unix.VMIN] != 0 || cc[unix.VTIME] != 0 {
+			t.Errorf("VMIN %d, VTIME %d, want 0", cc[unix.VMIN], cc[unix.VTIME])
+		}
+		if err := p.SetMode(mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	type result struct {
+		n   int
+		err error
+	}
+	got := make(chan result)
+	rounds := 1000
+	if testing.Short() {
+		rounds = 200
+	}
+	for range rounds {
+		until(t, 2*time.Millisecond, p)
+		go func() {
+			n, err := p.Read(make([]byte, 16))
+			got <- result{n, err}
+		}()
+		if _, err := far.Write([]byte{1}); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if err := p.ResetInput(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		select {
+		case r := <-got:
+			if r.n == 0 {
+				wantTimeout(t, r.n, r.err)
+			}
+		case <-time.After(5 * time.Second):
+			_ = far.Close()
+			t.Fatal("the read is stuck in the kernel")
+		}
+	}
+}
+
+// A device that is there but only ever gives empty reads counts as gone, in
+// the end.
+func TestPTYEmptyReads(t *testing.T) {
+	_, path := testbed.PTY(t)
+	library, err := serial.Open(path, &serial.Mode{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = library.Close()
+	_, end := library.Read(make([]byte, 1)) // the library's error for an end
+	p, dev := newFake(t)
+	empty := 3
+	dev.read = func(b []byte) (int, error) {
+		if empty--; empty >= 0 {
+			return 0, end
+		}
+		return copy(b, "data"), nil
+	}
+	for range 2 {
+		if n, err := p.Read(make([]byte, 8)); n != 4 || err != nil {
+			t.Errorf("read: %d, %v", n, err)
+		}
+		empty = uart.MaxEmpty
+	}
+	empty = uart.MaxEmpty + 1
+	if n, err := p.Read(make([]byte, 8)); n != 0 || !errors.Is(err, uart.ErrUnplugged) {
+		t.Errorf("read: %d, %v; want ErrUnplugged", n, err)
+	}
+}
+
 func TestPTYOtherCalls(t *testing.T) {
 	p, _ := onPTY(t)
 	if err := errors.Join(p.Drain(), p.Break(time.Millisecond), p.ResetInput(), p.ResetOutput()); err != nil {
@@ -392,6 +473,17 @@ func TestPTYOtherCalls(t *testing.T) {
 	}
 	if err := p.DTR().Set(false); !errors.Is(err, uart.ErrNotSupported) || !errors.Is(err, syscall.ENOTTY) {
 		t.Errorf("DTR of a pty: %v, want ErrNotSupported and ENOTTY", err)
+	}
+}
+
+func TestOpenMode(t *testing.T) {
+	for _, baud := range []int{9600, 74880, 230400} {
+		far, path := testbed.PTY(t)
+		p := open(t, path, &uart.Config{Mode: uart.Mode{Baud: baud, StopBits: uart.StopBits2}})
+		settings := termios(t, far)
+		if int(settings.Ospeed) != baud || settings.Cflag&unix.CSTOPB == 0 || p.Mode().Baud != baud {
+			t.Errorf("%v: the kernel has %d baud, flags %x", p, settings.Ospeed, settings.Cflag)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package uart
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -17,12 +18,16 @@ const (
 	// idlePause keeps a driver that comes back early with nothing from turning
 	// Read into a busy loop.
 	idlePause = 5 * time.Millisecond
+	// maxEmpty is how often in a row a device may claim to have bytes and give
+	// none, before it counts as gone.
+	maxEmpty = 100
 )
 
 // input is the reading half of a Port.
 type input struct {
 	reading sync.Mutex    // held by the Read in progress
 	timeout time.Duration // last set on the device; belongs to the Read in progress
+	empty   int           // empty reads in a row; belongs to the Read in progress
 
 	mu       sync.Mutex // guards deadline, never held for long
 	deadline time.Time
@@ -116,10 +121,31 @@ func (p *Port) readFor(b []byte, wait time.Duration) (int, error) {
 		p.in.timeout = wait
 	}
 	n, err := guardedRead(p.dev, b)
+	if n == 0 && p.isEmptyRead(err) {
+		return 0, nil
+	}
+	p.in.empty = 0
 	if n < 0 || n > len(b) {
 		return 0, fmt.Errorf("uart: device returned %d bytes for a read of %d", n, len(b))
 	}
 	return n, err
+}
+
+// isEmptyRead reports whether err only means that the bytes which woke the
+// library were thrown away before it could read them. It takes this for the end
+// of the device.
+func (p *Port) isEmptyRead(err error) bool {
+	end, ok := errors.AsType[*serial.PortError](err)
+	if !ok || end.Code() != serial.PortClosed || p.in.empty >= maxEmpty {
+		return false
+	}
+	p.mu.Lock() // the claim stays open
+	defer p.mu.Unlock()
+	if p.isClosed() || !p.claim.alive() {
+		return false
+	}
+	p.in.empty++
+	return true
 }
 
 // guardedRead reads the device and turns the library's panic for descriptors
