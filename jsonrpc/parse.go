@@ -122,6 +122,8 @@ func nextChild(b []byte, i int, closer byte) (next int, more bool, f fault) {
 		return i, true, ok
 	case closer:
 		return i + 1, false, ok
+	case '}', ']':
+		return i, false, badBracket
 	}
 	return i, false, badSeparator
 }

@@ -92,4 +92,3 @@ type stdio struct {
 }
 
 func (s stdio) Write(p []byte) (int, error) { return s.out.Write(p) }
-
