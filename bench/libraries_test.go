@@ -113,8 +113,8 @@ func newXExp(tb testing.TB) *link {
 type xrpcEnd struct{ l *link }
 
 func (e xrpcEnd) Dial(context.Context) (io.ReadWriteCloser, error) { return e, nil }
-func (e xrpcEnd) Reader(io.Reader) xrpc.Reader                     { return xrpcReader{e.l} }
-func (e xrpcEnd) Writer(io.Writer) xrpc.Writer                     { return xrpcWriter{e.l} }
+func (e xrpcEnd) Reader(io.Reader) xrpc.Reader                     { return xrpcReader(e) }
+func (e xrpcEnd) Writer(io.Writer) xrpc.Writer                     { return xrpcWriter(e) }
 func (e xrpcEnd) Read([]byte) (int, error)                         { return 0, io.EOF }
 func (e xrpcEnd) Write([]byte) (int, error)                        { return 0, io.ErrClosedPipe }
 func (e xrpcEnd) Close() error                                     { return nil }

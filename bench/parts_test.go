@@ -61,7 +61,9 @@ func BenchmarkMerge(b *testing.B) {
 		b.SetBytes(int64(len(doc) + len(patch)))
 		b.ReportAllocs()
 		for b.Loop() {
-			out, err = sjsonMerge(doc, patch)
+			if _, err := sjsonMerge(doc, patch); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 }
@@ -97,7 +99,9 @@ func BenchmarkPrintf(b *testing.B) {
 		b.SetBytes(int64(len(want)))
 		b.ReportAllocs()
 		for b.Loop() {
-			out, err = mjson.Appendf(out[:0], format, "topic", topic, "message", message, "qos", qos)
+			if out, err = mjson.Appendf(out[:0], format, "topic", topic, "message", message, "qos", qos); err != nil {
+				b.Fatal(err)
+			}
 			qos ^= 1 // keeps the arguments from being constants
 		}
 	})

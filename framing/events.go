@@ -67,8 +67,8 @@ type Stats struct {
 
 // counters are the parts of Stats that a connection counts itself.
 type counters struct {
-	frames, bytesRead, lines, crcGood, overlong, discarded, empty atomic.Uint64
-	kind                                                          [len(eventNames)]atomic.Uint64
+	frames, bytesRead, lines, crcGood, discarded, empty atomic.Uint64
+	kind                                                [len(eventNames)]atomic.Uint64
 }
 
 // note counts an event and tells the observer.

@@ -23,8 +23,9 @@ type cursor struct {
 	keyEnd int
 }
 
-// child moves to the start of the next value, and records its name. It reports
-// false at the end of the container and where the text is not JSON.
+// child moves to where the next value should start, and records its name. It
+// reports false at the end of the container and where the text is not JSON; at
+// the end of an array it may be skip that does.
 func (c *cursor) child() bool {
 	if c.object {
 		c.key, c.keyEnd, c.pos = memberAt(c.doc, c.pos, c.index == 0)
@@ -42,38 +43,40 @@ func (c *cursor) skip() bool {
 	return c.pos >= 0
 }
 
-// elementAt returns the offset of the array element whose separator, unless it
-// is the first, starts at doc[i], white space before it allowed. The offset is
-// negative if there is none.
+// elementAt returns the offset where the array element should start whose
+// separator, unless it is the first, is at doc[i], white space before it
+// allowed. The offset is negative if there is no separator.
 func elementAt(doc []byte, i int, first bool) int {
 	if !first {
 		if i = separator(doc, i, ','); i < 0 {
 			return -1
 		}
 	}
-	if i = skipSpace(doc, i); i == len(doc) || class[doc[i]] >= clsArrayEnd {
-		return -1
-	}
-	return i
+	return skipSpace(doc, i)
 }
 
-// memberAt is elementAt for an object. It also returns where the name of the
-// member starts and ends, quotes included.
+// memberAt is elementAt for an object: it returns where the name of the member
+// starts and ends, quotes included, and where its value should start.
 func memberAt(doc []byte, i int, first bool) (key, keyEnd, value int) {
 	if !first {
 		if i = separator(doc, i, ','); i < 0 {
 			return 0, 0, -1
 		}
 	}
-	if i = skipSpace(doc, i); i == len(doc) || doc[i] != '"' {
+	if i < len(doc) && doc[i] != '"' {
+		i = skipSpace(doc, i)
+	}
+	if i >= len(doc) || doc[i] != '"' {
 		return 0, 0, -1
 	}
 	end := stringEnd(doc, i+1)
 	if end < 0 {
 		return 0, 0, -1
 	}
-	value = separator(doc, end, ':')
-	if value < 0 {
+	if end+1 < len(doc) && doc[end] == ':' && doc[end+1] > ' ' {
+		return i, end, end + 1 // no white space: the usual case
+	}
+	if value = separator(doc, end, ':'); value < 0 {
 		return 0, 0, -1
 	}
 	return i, end, skipSpace(doc, value)
@@ -82,7 +85,10 @@ func memberAt(doc []byte, i int, first bool) (key, keyEnd, value int) {
 // separator returns the offset after the byte sep, which must be the first at
 // or after doc[i] that is not white space, or a negative one.
 func separator(doc []byte, i int, sep byte) int {
-	if i = skipSpace(doc, i); i == len(doc) || doc[i] != sep {
+	if i < len(doc) && doc[i] != sep {
+		i = skipSpace(doc, i)
+	}
+	if i >= len(doc) || doc[i] != sep {
 		return -1
 	}
 	return i + 1

@@ -20,24 +20,23 @@ package mjson
 //
 // dst must not overlap a or b. Merge takes time linear in len(a)+len(b), for
 // names chosen to collide too, and allocates only to grow dst as long as b has
-// no more than 128 members in all open objects together.
+// no more than 96 members in all open objects together.
 func Merge(dst, a, b []byte) []byte {
 	if len(a) < 2 {
 		return dst
 	}
-	var (
-		members [128]member
-		slots   [256]int32
-	)
-	return mergeObjects(dst, a, b, DefaultMaxDepth, workspace{members[:0], slots[:0]})
+	var room [fewMembers]member
+	return mergeObjects(dst, a, 0, b, 0, DefaultMaxDepth, room[:0])
 }
 
-// mergeObjects is Merge within a depth limit.
-func mergeObjects(dst, a, b []byte, limit int, free workspace) []byte {
-	l := collect(b, limit, free)
+// mergeObjects is Merge for the objects that start at a[i] and b[j], within a
+// depth limit. What does not fit in room is allocated.
+func mergeObjects(dst, a []byte, i int, b []byte, j, limit int, room []member) []byte {
+	l := level{doc: b, members: collect(b, j, limit, room)}
+	l.link()
 	dst = append(dst, '{')
 	start := len(dst)
-	c, ok := openContainer(a, 0, limit)
+	c, ok := openContainer(a, i, limit)
 	for end := c.pos; ok && c.object; {
 		key, keyEnd, value := memberAt(a, end, end == c.pos)
 		if value < 0 {
@@ -46,14 +45,18 @@ func mergeObjects(dst, a, b []byte, limit int, free workspace) []byte {
 		if end = skip(a, value, c.limit); end < 0 {
 			break
 		}
-		switch now, ok := l.take(a[key:keyEnd]); {
-		case !ok:
+		e := l.lookup(a[:keyEnd], key)
+		if e == nil {
 			dst = appendMember(dst, start, a, member{key: key, keyEnd: keyEnd, value: value, end: end})
-		case now[0] == '{' && a[value] == '{':
+			continue
+		}
+		e.taken = true
+		switch c0 := b[e.value]; {
+		case c0 == '{' && a[value] == '{':
 			dst = appendName(dst, start, a[key:keyEnd])
-			dst = mergeObjects(dst, a[value:end], now, c.limit, l.rest())
-		case now[0] != 'n':
-			dst = append(appendName(dst, start, a[key:keyEnd]), now...)
+			dst = mergeObjects(dst, a, value, b, e.value, c.limit, l.rest())
+		case c0 != 'n':
+			dst = append(appendName(dst, start, a[key:keyEnd]), b[e.value:e.end]...)
 		}
 	}
 	for i := range l.members {
@@ -62,17 +65,6 @@ func mergeObjects(dst, a, b []byte, limit int, free workspace) []byte {
 		}
 	}
 	return append(dst, '}')
-}
-
-// take returns the value of the first member named key, and marks the name.
-func (l *level) take(key []byte) (value []byte, ok bool) {
-	i := l.lookup(key)
-	if i < 0 {
-		return nil, false
-	}
-	e := &l.members[i]
-	e.taken = true
-	return l.doc[e.value:e.end], true
 }
 
 // appendName appends a name and a colon, and before them a comma unless the

@@ -176,8 +176,11 @@ func ParseInt(raw []byte) (int64, bool) {
 		}
 		d.mant *= 10
 	}
-	if d.neg {
-		return int64(-d.mant), d.mant <= 1<<63
+	switch {
+	case d.neg && d.mant <= 1<<63:
+		return int64(-d.mant), true
+	case !d.neg && d.mant <= math.MaxInt64:
+		return int64(d.mant), true
 	}
-	return int64(d.mant), d.mant <= math.MaxInt64
+	return 0, false
 }

@@ -111,15 +111,6 @@ func (f *formatter) take(args []any) (any, bool) {
 	return args[f.next-1], true
 }
 
-// The reasons of a FormatError.
-const (
-	missing    = "missing argument"
-	wrongType  = "argument has the wrong type"
-	badLength  = "length is not an integer"
-	beyondData = "length is beyond the data"
-	badPrinter = "print function returned an impossible count"
-)
-
 // verb prints the verb whose text after the percent sign starts at s, and
 // returns how much of s it is.
 func (f *formatter) verb(dst []byte, args []any, s string) ([]byte, int) {

@@ -2,8 +2,6 @@ package mjson
 
 import (
 	"bytes"
-	"errors"
-	"strconv"
 	"strings"
 )
 
@@ -87,21 +85,4 @@ func cloneArgs(args []any) []any {
 		}
 	}
 	return out
-}
-
-// ErrTruncated reports that text did not fit in a buffer.
-var ErrTruncated = errors.New("mjson: text truncated")
-
-// A FormatError tells which argument of [Appendf] could not be printed.
-type FormatError struct {
-	Verb   string // as in the package comment: "%d", "%.*Q"
-	Offset int    // of the verb in the format
-	Arg    int    // index of the argument in the list; its length if that is missing
-	Reason string
-}
-
-// Error implements error.
-func (e *FormatError) Error() string {
-	return "mjson: format " + e.Verb + " at offset " + strconv.Itoa(e.Offset) +
-		", argument " + strconv.Itoa(e.Arg) + ": " + e.Reason
 }

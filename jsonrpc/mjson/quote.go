@@ -22,6 +22,12 @@ func appendQuoted[T string | []byte](dst []byte, s T, slash bool) []byte {
 	dst = append(dst, '"')
 	from := 0 // everything before has been written
 	for i := 0; i < len(s); i++ {
+		for i+8 <= len(s) && noEscapes(s[i:i+8], slash) {
+			i += 8
+		}
+		if i == len(s) {
+			break
+		}
 		c := s[i]
 		if c >= ' ' && c != '"' && c != '\\' && (c != '/' || !slash) {
 			continue
@@ -32,6 +38,19 @@ func appendQuoted[T string | []byte](dst []byte, s T, slash bool) []byte {
 	}
 	dst = append(dst, s[from:]...)
 	return append(dst, '"')
+}
+
+// noEscapes reports whether none of the first eight bytes of s needs an escape.
+func noEscapes[T string | []byte](s T, slash bool) bool {
+	w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	q, e := w^'"'*lanes01, w^'\\'*lanes01
+	m := (w-' '*lanes01)&^w | (q-lanes01)&^q | (e-lanes01)&^e
+	if slash {
+		p := w ^ '/'*lanes01
+		m |= (p - lanes01) &^ p
+	}
+	return m&lanes80 == 0
 }
 
 // appendEscape appends the escape sequence for c.

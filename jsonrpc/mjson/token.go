@@ -41,6 +41,22 @@ func load64(b []byte) uint64 {
 		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 }
 
+// tail64 returns up to 8 bytes from doc[i] on like load64, with zeros for those
+// that doc does not have; i is at most len(doc).
+func tail64(doc []byte, i int) uint64 {
+	if i+8 <= len(doc) {
+		return load64(doc[i:])
+	}
+	if len(doc) >= 8 {
+		return load64(doc[len(doc)-8:]) >> (8 * (i + 8 - len(doc)))
+	}
+	var w uint64
+	for k, c := range doc[i:] {
+		w |= uint64(c) << (8 * k)
+	}
+	return w
+}
+
 // stringStops marks, with the top bit of a lane, the bytes of w that interrupt
 // a string: the quote, the backslash and NUL. Only the lowest mark is exact.
 func stringStops(w uint64) uint64 {
@@ -94,21 +110,26 @@ func stringEnd(doc []byte, i int) int {
 			i++
 		}
 	}
-	return shortStringEnd(doc, i)
+	return lastStringEnd(doc, i)
 }
 
-// shortStringEnd is stringEnd byte by byte.
-func shortStringEnd(doc []byte, i int) int {
-	for ; i < len(doc); i++ {
-		switch doc[i] {
-		case '"':
-			return i + 1
-		case 0:
+// lastStringEnd is stringEnd near the end of doc.
+func lastStringEnd(doc []byte, i int) int {
+	for i < len(doc) {
+		m := stringStops(tail64(doc, i))
+		if m == 0 {
+			i += 8
+			continue
+		}
+		i += lane(m) + 1
+		if i > len(doc) || doc[i-1] == 0 {
 			return -1
-		case '\\':
-			if i+1 < len(doc) && doc[i+1] != 0 {
-				i++
-			}
+		}
+		if doc[i-1] == '"' {
+			return i
+		}
+		if i < len(doc) && doc[i] != 0 {
+			i++
 		}
 	}
 	return -1
@@ -123,10 +144,7 @@ func digitsEnd(doc []byte, i int) int {
 		}
 		i += 8
 	}
-	for i < len(doc) && isDigit(doc[i]) {
-		i++
-	}
-	return i
+	return i + lane(nonDigits(tail64(doc, i)))
 }
 
 func isDigit(c byte) bool { return c-'0' <= 9 }
@@ -195,19 +213,11 @@ func exponentEnd(doc []byte, i int) int {
 
 // literalEnd returns the offset just after the literal that starts at i, or -1.
 func literalEnd(doc []byte, i int) int {
-	if i+8 <= len(doc) {
-		l := &literals[doc[i]>>3&3]
-		if load64(doc[i:])&l.mask != l.word {
-			return -1
-		}
-		return i + l.n
+	l := &literals[doc[i]>>3&3]
+	if tail64(doc, i)&l.mask != l.word {
+		return -1
 	}
-	for _, word := range [...]string{"true", "false", "null"} {
-		if n := len(word); n <= len(doc)-i && string(doc[i:i+n]) == word {
-			return i + n
-		}
-	}
-	return -1
+	return i + l.n
 }
 
 // literals holds the literals as load64 returns them, by bits 3 and 4 of their
