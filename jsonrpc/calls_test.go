@@ -464,3 +464,115 @@ func TestCodes(t *testing.T) {
 		b.close()
 	})
 }
+
+// TestReplyCacheSessions: an answer to a call of an earlier session does not
+// become the remembered answer to a call of this one.
+func TestReplyCacheSessions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var parked []*jsonrpc.Response
+		var mux jsonrpc.Mux
+		mux.HandleFunc("Park", func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) { parked = append(parked, w.Detach()) })
+		b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Handler: &mux})
+		const call = `{"id":1,"method":"Park"}` + "\n"
+		b.send(call + `{"method":"Sys.Init"}` + "\n" + call)
+		if len(parked) != 2 {
+			t.Fatalf("%d calls", len(parked))
+		}
+		parked[0].Result([]byte("1"))
+		b.lines()
+		b.send(call)
+		b.want("a retry of the second call")
+		parked[1].Result([]byte("2"))
+		b.want("the second call", `{"id":1,"result":2}`)
+		b.send(call)
+		b.want("a retry", `{"id":1,"result":2}`)
+		b.close()
+	})
+}
+
+// TestReplyCacheOtherBody: an id with another body, of the same length too, is
+// another call, and then ids mean nothing until the next session.
+func TestReplyCacheOtherBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Handler: sumMux()})
+		for _, s := range []struct{ send, want string }{
+			{`{"id":1,"method":"Sum","params":[1,2]}`, `{"id":1,"result":3}`},
+			{`{"id":1,"method":"Sum","params":[2,2]}`, `{"id":1,"result":4}`},
+			{`{"id":1,"method":"Sum","params":[1,2]}`, `{"id":1,"result":3}`},
+			{`{"id":1,"method":"Sum","params":[2,2]}`, `{"id":1,"result":4}`},
+		} {
+			b.send(s.send + "\n")
+			b.want(s.send, s.want)
+		}
+		if s := b.conn.Stats(); s.Replayed != 0 || s.Joined != 0 {
+			t.Errorf("%+v", s)
+		}
+		b.close()
+	})
+}
+
+// TestCallTimerReuse: an answer that comes in the instant of the timeout leaves
+// nothing behind that could end a later call without a timeout of its own.
+func TestCallTimerReuse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mux jsonrpc.Mux
+		mux.HandleFunc("Wait", func(_ context.Context, w *jsonrpc.Response, r *jsonrpc.Request) {
+			ms, _ := r.Arg(0).Int()
+			time.Sleep(time.Duration(ms) * time.Millisecond)
+		})
+		l := newLink(t, t.Context(), nil, nil, &jsonrpc.ConnOptions{CallTimeout: 5 * time.Millisecond}, &jsonrpc.ConnOptions{Handler: &mux})
+		ctx, cancel := context.WithTimeout(t.Context(), 1e6*time.Hour)
+		defer cancel()
+		timeouts := 0
+		for range heavy(50_000) {
+			_, err := l.a.Call(t.Context(), nil, "Wait", "[5]")
+			if err != nil && err != jsonrpc.ErrTimeout {
+				t.Fatal(err)
+			}
+			if err != nil {
+				timeouts++
+			}
+			if _, err := l.a.Call(ctx, nil, "Wait", "[1]"); err != nil {
+				t.Fatalf("a call without a timeout: %v", err)
+			}
+		}
+		t.Logf("%d calls ended by the timeout", timeouts)
+		l.close()
+	})
+}
+
+// TestErrorText: whatever an error says, the caller gets it: long texts cut
+// between characters, bytes that are not UTF-8 replaced.
+func TestErrorText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text string
+		var mux jsonrpc.Mux
+		mux.HandleFunc("Go", func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) { w.Fail(errors.New(text)) })
+		mux.HandleFunc("Own", func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) { w.Error(5, text) })
+		mux.HandleFunc("Late", func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) { w.Detach().Fail(errors.New(text)) })
+		l := newLink(t, t.Context(), nil, nil, nil, &jsonrpc.ConnOptions{Handler: &mux})
+		for in, out := range map[string]string{
+			"":                                "",
+			"plain":                           "plain",
+			"q\"\\\n\x00\x7f/é€😀":             "q\"\\\n\x00\x7f/é€😀",
+			"bad \xff\xc0\xaf end":            "bad \ufffd end",
+			strings.Repeat("é", 300):          strings.Repeat("é", 128),
+			strings.Repeat("€", 300):          strings.Repeat("€", 85),
+			"x" + strings.Repeat("\xff", 400): "x\ufffd",
+		} {
+			text = in
+			for _, method := range []string{"Go", "Own", "Late"} {
+				_, err := l.a.Call(t.Context(), nil, method, "")
+				e, is := errors.AsType[*jsonrpc.Error](err)
+				if method == "Own" && len(in) > jsonrpc.MaxErrorText { // only Go errors are cut
+					if !is {
+						t.Errorf("%s %q: %v", method, in, err)
+					}
+				} else if !is || e.Message != out {
+					t.Errorf("%s %q: %v", method, in, err)
+				}
+			}
+		}
+		l.close()
+	})
+}

@@ -201,7 +201,7 @@ type call struct {
 	err     error
 	signals chan signal // one callEnded; timeUp before it
 	timer   *time.Timer
-	due     time.Time // when the timer is to signal
+	due     time.Time // when the timer is to signal, if at all
 }
 
 // signal is what wakes a caller.
@@ -265,7 +265,7 @@ func (t *callTable) newCall() *call {
 	p.timer = time.AfterFunc(forever, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if t.slots[t.slot(p.id)] == p && !time.Now().Before(p.due) && len(p.signals) == 0 {
+		if t.slots[t.slot(p.id)] == p && !p.due.IsZero() && !time.Now().Before(p.due) && len(p.signals) == 0 {
 			p.signals <- timeUp
 		}
 	})
@@ -374,7 +374,7 @@ func (t *callTable) release(p *call) {
 	for len(p.signals) > 0 { // ended before it was awaited, or time up since
 		<-p.signals
 	}
-	p.dst, p.err = nil, nil
+	p.dst, p.err, p.due = nil, nil, time.Time{}
 	if cap(p.frame) <= maxKept && len(t.free) < t.max {
 		t.free = append(t.free, p)
 	}

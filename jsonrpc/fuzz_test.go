@@ -292,7 +292,7 @@ func checkArgs(t testing.TB, text []byte, r *jsonrpc.Request) {
 
 // checkValue compares a scalar.
 func checkValue(t testing.TB, text []byte, v mjson.Value) {
-	switch v.Type {
+	switch v.Type() {
 	case mjson.Number:
 		x, took := v.Number()
 		want, err := strconv.ParseFloat(string(v.Raw), 64)

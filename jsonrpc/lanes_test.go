@@ -121,13 +121,13 @@ func TestLaneOneAtATime(t *testing.T) {
 		}
 		b.send(text.String())
 		time.Sleep(10 * time.Second)
+		b.close()
 		if most.Load() != 1 {
 			t.Errorf("%d handlers of the ordered lane ran at once", most.Load())
 		}
 		if len(started) != n || !slices.IsSorted(started) {
 			t.Errorf("%d of %d handlers started, in order: %v", len(started), n, slices.IsSorted(started))
 		}
-		b.close()
 	})
 }
 

@@ -75,7 +75,7 @@ func (m *Message) Err() error {
 	raw := m.ErrorValue()
 	if raw[0] != '{' {
 		e := &Error{Code: CodeInternalError, Message: string(raw)}
-		if s, is := (mjson.Value{Type: typeOf(raw[0]), Raw: raw}).Text(); is {
+		if s, is := (mjson.Value{Raw: raw}).Text(); is {
 			e.Message = s
 		}
 		return e

@@ -264,13 +264,3 @@ func skipKey(b []byte, i int) (int, span, fault) {
 	i, f = skipColon(b, i)
 	return i, s, f
 }
-
-// typeOf returns the mjson type of a valid value that begins with c.
-func typeOf(c byte) mjson.Type { return types[c] }
-
-var types = [256]mjson.Type{
-	'{': mjson.Object, '[': mjson.Array, '"': mjson.String,
-	't': mjson.True, 'f': mjson.False, 'n': mjson.Null, '-': mjson.Number,
-	'0': mjson.Number, '1': mjson.Number, '2': mjson.Number, '3': mjson.Number, '4': mjson.Number,
-	'5': mjson.Number, '6': mjson.Number, '7': mjson.Number, '8': mjson.Number, '9': mjson.Number,
-}

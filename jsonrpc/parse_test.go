@@ -377,7 +377,7 @@ func TestAppend(t *testing.T) {
 			t.Errorf("%s: %v", c.got, err)
 		}
 	}
-	if s, is := (mjson.Value{Type: mjson.String, Raw: mjson.AppendQuote(nil, text)}).Text(); !is || s != text {
+	if s, is := (mjson.Value{Raw: mjson.AppendQuote(nil, text)}).Text(); !is || s != text {
 		t.Errorf("quoted and back: %q", s)
 	}
 }

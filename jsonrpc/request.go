@@ -2,6 +2,7 @@ package jsonrpc
 
 import (
 	"bytes"
+	"iter"
 
 	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 )
@@ -63,10 +64,7 @@ func (r *Request) Arg(i int) mjson.Value {
 	if i < 0 || !r.more {
 		return mjson.Value{}
 	}
-	if r.nargs == maxArgs {
-		return r.later(func(n int, _ span) bool { return n == i })
-	}
-	for name, v := range mjson.Children(r.Params()) {
+	for name, v := range r.children() {
 		if name.Index == i {
 			return v
 		}
@@ -85,10 +83,7 @@ func (r *Request) Param(key string) mjson.Value {
 	if !r.more {
 		return mjson.Value{}
 	}
-	if r.nargs == maxArgs {
-		return r.later(func(_ int, k span) bool { return k.exists() && keyIs(r.text(k), key) })
-	}
-	for name, v := range mjson.Children(r.Params()) {
+	for name, v := range r.children() {
 		if name.Raw != nil && keyIs(name.Raw, key) {
 			return v
 		}
@@ -96,32 +91,10 @@ func (r *Request) Param(key string) mjson.Value {
 	return mjson.Value{}
 }
 
-// later returns the first child beyond the recorded ones of strictly parsed
-// params for which is reports true, or the zero Value. It goes as deep as Parse
-// does, which is deeper than package mjson goes.
-func (r *Request) later(is func(n int, key span) bool) mjson.Value {
-	b, closer := r.frame, byte(']')
-	if b[r.parts[paramsMember].off] == '{' {
-		closer = '}'
-	}
-	i := int(r.args[maxArgs-1].val.end)
-	for n := maxArgs; ; n++ {
-		var (
-			more bool
-			key  span
-		)
-		if i, more, _ = nextChild(b, i, closer); !more {
-			return mjson.Value{}
-		}
-		if closer == '}' {
-			i, key, _ = skipKey(b, i)
-		}
-		start := i
-		i, _ = skipValue(b, i, 2)
-		if is(n, key) {
-			return r.value(span{uint32(start), uint32(i)})
-		}
-	}
+// children returns an iterator over the children of params, for those that were
+// not recorded.
+func (r *Request) children() iter.Seq2[mjson.Name, mjson.Value] {
+	return mjson.Scanner{MaxDepth: MaxDepth}.Children(r.Params())
 }
 
 // Clone returns a Request that does not share memory with r.
@@ -162,7 +135,7 @@ func (r *Request) text(s span) []byte {
 // value returns a child of params.
 func (r *Request) value(s span) mjson.Value {
 	raw := r.text(s)
-	return mjson.Value{Type: typeOf(raw[0]), Raw: raw, Offset: int(s.off - r.parts[paramsMember].off)}
+	return mjson.Value{Raw: raw, Offset: int(s.off - r.parts[paramsMember].off)}
 }
 
 // keyIs compares a key, as it stands in the frame with its quotes, with a

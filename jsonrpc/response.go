@@ -1,6 +1,8 @@
 package jsonrpc
 
 import (
+	"strings"
+
 	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 )
 
@@ -149,6 +151,11 @@ func (w *Response) Detach() *Response {
 func (w *Response) writeError(code int, message string, data []byte) {
 	w.failed = true
 	w.buf = appendErrorHead(w.buf, w.id, w.code(code))
+	if !w.newline {
+		// Texts of Go errors may quote any bytes; a strict peer would drop the
+		// answer and wait on.
+		message = strings.ToValidUTF8(message, "\ufffd")
+	}
 	if w.printer.EscapeSlash {
 		w.buf, _ = w.printer.Appendf(w.buf, "%Q", message)
 	} else {

@@ -68,7 +68,7 @@ func ExamplePrintFunc() {
 
 func ExampleChildren() {
 	for name, value := range mjson.Children([]byte(`{"on": true, "list": [1, 2]}`)) {
-		fmt.Printf("%d %s %v %s\n", name.Index, name.Raw, value.Type, value.Raw)
+		fmt.Printf("%d %s %v %s\n", name.Index, name.Raw, value.Type(), value.Raw)
 	}
 	// Output:
 	// 0 "on" true true

@@ -8,9 +8,17 @@ package mjson
 // found. A Value is a plain record: its methods only read the text, so they
 // may be called from several goroutines while nobody writes to the document.
 type Value struct {
-	Type   Type
 	Raw    []byte // a string with its quotes, a container with its brackets
 	Offset int    // of Raw in the document
+}
+
+// Type returns the type of the value, which its first byte tells, or Invalid if
+// nothing was found.
+func (v Value) Type() Type {
+	if len(v.Raw) == 0 {
+		return Invalid
+	}
+	return valueTypes[v.Raw[0]]
 }
 
 // Find returns the value that path selects in doc, or the zero Value if there
@@ -81,5 +89,5 @@ func valueAt(doc []byte, i, limit int) Value {
 	if end < 0 {
 		return Value{}
 	}
-	return Value{Type: typeOf(doc[i]), Raw: doc[i:end:end], Offset: i}
+	return Value{Raw: doc[i:end:end], Offset: i}
 }

@@ -69,14 +69,14 @@ func mergeModel(a, b []byte) string {
 		switch now := find(bs, m.key); {
 		case now == nil:
 			out = append(out, m.key+":"+string(m.v.Raw))
-		case now.v.Type == mjson.Object && m.v.Type == mjson.Object:
+		case now.v.Type() == mjson.Object && m.v.Type() == mjson.Object:
 			out = append(out, m.key+":"+mergeModel(m.v.Raw, now.v.Raw))
-		case now.v.Type != mjson.Null:
+		case now.v.Type() != mjson.Null:
 			out = append(out, m.key+":"+string(now.v.Raw))
 		}
 	}
 	for _, m := range bs {
-		if find(as, m.key) == nil && m.v.Type != mjson.Null {
+		if find(as, m.key) == nil && m.v.Type() != mjson.Null {
 			out = append(out, m.key+":"+string(m.v.Raw))
 		}
 	}
@@ -134,7 +134,7 @@ func TestChildrenAgreesWithNext(t *testing.T) {
 		for name, v := range mjson.Children([]byte(doc)) {
 			n, wantName, want := mjson.Next([]byte(doc), next)
 			if n != v.Offset+len(v.Raw) || name.Offset != wantName.Offset || name.Index != wantName.Index ||
-				!bytes.Equal(name.Raw, wantName.Raw) || v.Type != want.Type || !bytes.Equal(v.Raw, want.Raw) {
+				!bytes.Equal(name.Raw, wantName.Raw) || v.Type() != want.Type() || !bytes.Equal(v.Raw, want.Raw) {
 				t.Errorf("%s: Children gives %+v %+v, Next %d %+v %+v", doc, name, v, n, wantName, want)
 			}
 			next = n

@@ -16,14 +16,7 @@ func (n Name) AppendString(dst []byte) ([]byte, bool) { return AppendUnquote(dst
 // Text returns the decoded key, and false for an element of an array. It
 // allocates; AppendString does not need to.
 func (n Name) Text() (string, bool) {
-	return Value{Type: n.keyType(), Raw: n.Raw}.Text()
-}
-
-func (n Name) keyType() Type {
-	if n.Raw == nil {
-		return Invalid
-	}
-	return String
+	return Value{Raw: n.Raw}.Text()
 }
 
 // Children returns an iterator over the children of the object or array at the
@@ -34,9 +27,12 @@ func (n Name) keyType() Type {
 //
 // The whole iteration takes time linear in the length of doc and does not
 // allocate. The slices it yields belong to doc, as in [Value].
-func Children(doc []byte) iter.Seq2[Name, Value] {
+func Children(doc []byte) iter.Seq2[Name, Value] { return Scanner{}.Children(doc) }
+
+// Children is the function [Children] with the depth limit of s.
+func (s Scanner) Children(doc []byte) iter.Seq2[Name, Value] {
 	return func(yield func(Name, Value) bool) {
-		c, ok := openContainer(doc, 0, DefaultMaxDepth)
+		c, ok := openContainer(doc, 0, s.limit())
 		if !ok {
 			return
 		}
@@ -68,7 +64,7 @@ func Next(doc []byte, off int) (next int, name Name, value Value) {
 		}
 		if start > off {
 			c.pos, next = start, c.pos
-			return next, c.name(), Value{Type: typeOf(doc[start]), Raw: doc[start:next:next], Offset: start}
+			return next, c.name(), Value{Raw: doc[start:next:next], Offset: start}
 		}
 	}
 	return 0, Name{}, Value{}
@@ -89,5 +85,5 @@ func (c *cursor) value() Value {
 	if !c.skip() {
 		return Value{}
 	}
-	return Value{Type: typeOf(c.doc[start]), Raw: c.doc[start:c.pos:c.pos], Offset: start}
+	return Value{Raw: c.doc[start:c.pos:c.pos], Offset: start}
 }

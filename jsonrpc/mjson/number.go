@@ -157,6 +157,20 @@ func scaled(mant uint64, exp int64) float64 {
 // ParseInt does not allocate, and takes time linear in the length of raw
 // whatever the exponent is.
 func ParseInt(raw []byte) (int64, bool) {
+	if n := len(raw); 0 < n && n < maxDigits { // plain digits, most likely
+		var v int64
+		for i := 0; raw[i]-'0' <= 9; {
+			v = v*10 + int64(raw[i]-'0')
+			if i++; i == n {
+				return v, true
+			}
+		}
+	}
+	return parseInt(raw)
+}
+
+// parseInt is ParseInt for any number.
+func parseInt(raw []byte) (int64, bool) {
 	d, ok := parseDecimal(raw)
 	if !ok || d.sticky {
 		return 0, false

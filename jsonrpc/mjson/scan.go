@@ -188,7 +188,7 @@ func token(doc []byte, i, want int, open *nesting) (Type, int) {
 	case clsNumber:
 		return Number, numberEnd(doc, i)
 	case clsLiteral:
-		return typeOf(c), literalEnd(doc, i)
+		return valueTypes[c], literalEnd(doc, i)
 	case clsArray, clsObject:
 		return Type(c), i + 1
 	case clsArrayEnd:

@@ -59,22 +59,9 @@ func (t Type) String() string {
 	return "invalid"
 }
 
-// typeOf returns the type of the value that starts with byte c, given that the
-// text there is a valid value.
-func typeOf(c byte) Type {
-	switch c {
-	case '"':
-		return String
-	case 't':
-		return True
-	case 'f':
-		return False
-	case 'n':
-		return Null
-	case '[':
-		return Array
-	case '{':
-		return Object
-	}
-	return Number
+// valueTypes gives the type of the valid value that starts with a byte.
+var valueTypes = [256]Type{
+	'"': String, 't': True, 'f': False, 'n': Null, '[': Array, '{': Object, '-': Number,
+	'0': Number, '1': Number, '2': Number, '3': Number, '4': Number,
+	'5': Number, '6': Number, '7': Number, '8': Number, '9': Number,
 }

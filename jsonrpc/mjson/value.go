@@ -1,12 +1,12 @@
 package mjson
 
 // Exists reports whether the value was found.
-func (v Value) Exists() bool { return v.Type != Invalid }
+func (v Value) Exists() bool { return len(v.Raw) > 0 }
 
 // Number returns the value of a number, correctly rounded; see [ParseNumber].
 // It reports false for any other type.
 func (v Value) Number() (float64, bool) {
-	if v.Type != Number {
+	if v.Type() != Number {
 		return 0, false
 	}
 	return ParseNumber(v.Raw)
@@ -15,7 +15,7 @@ func (v Value) Number() (float64, bool) {
 // Int returns the value of a number that is an integer in the range of int64,
 // exactly; see [ParseInt]. It reports false for anything else.
 func (v Value) Int() (int64, bool) {
-	if v.Type != Number {
+	if v.Type() != Number {
 		return 0, false
 	}
 	return ParseInt(v.Raw)
@@ -24,14 +24,15 @@ func (v Value) Int() (int64, bool) {
 // Bool returns the value of the literals true and false. It reports false in
 // its second result for any other type: numbers and strings are not booleans.
 func (v Value) Bool() (value, ok bool) {
-	return v.Type == True, v.Type == True || v.Type == False
+	t := v.Type()
+	return t == True, t == True || t == False
 }
 
 // AppendString appends the decoded text of a string to dst. If the value is not
 // a string, or has an escape that cannot be decoded, it returns dst and false;
 // see [AppendUnquote].
 func (v Value) AppendString(dst []byte) ([]byte, bool) {
-	if v.Type != String {
+	if v.Type() != String {
 		return dst, false
 	}
 	return AppendUnquote(dst, v.Raw)
@@ -40,7 +41,7 @@ func (v Value) AppendString(dst []byte) ([]byte, bool) {
 // Text returns the decoded text of a string. It allocates; AppendString does
 // not need to.
 func (v Value) Text() (string, bool) {
-	if v.Type != String {
+	if v.Type() != String {
 		return "", false
 	}
 	if body := v.Raw[1 : len(v.Raw)-1]; indexByte(body, '\\') < 0 {
@@ -63,7 +64,7 @@ func (v Value) AppendBase64(dst []byte) ([]byte, bool) { return v.appendCoded(ds
 
 // appendCoded decodes a string and the base64 or hexadecimal digits in it.
 func (v Value) appendCoded(dst []byte, base64 bool) ([]byte, bool) {
-	if v.Type != String {
+	if v.Type() != String {
 		return dst, false
 	}
 	out, digits := dst, v.Raw[1:len(v.Raw)-1]

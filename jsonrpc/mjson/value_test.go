@@ -43,7 +43,7 @@ func TestFindRepairs(t *testing.T) {
 	} {
 		v := mjson.Find([]byte(c.doc), c.path)
 		if string(v.Raw) != c.want || v.Exists() != (c.want != "") {
-			t.Errorf("Find(%q, %q) = %v %q, want %q", c.doc, c.path, v.Type, v.Raw, c.want)
+			t.Errorf("Find(%q, %q) = %v %q, want %q", c.doc, c.path, v.Type(), v.Raw, c.want)
 		}
 	}
 }
@@ -155,26 +155,26 @@ func TestWrongType(t *testing.T) {
 	doc := []byte(`{"string":"s","number":1,"true":true,"false":false,"null":null,"array":[],"object":{}}`)
 	values := []mjson.Value{{}}
 	for name, v := range mjson.Children(doc) {
-		if want := strings.Trim(string(name.Raw), `"`); v.Type.String() != want {
-			t.Errorf("%s has type %v", name.Raw, v.Type)
+		if want := strings.Trim(string(name.Raw), `"`); v.Type().String() != want {
+			t.Errorf("%s has type %v", name.Raw, v.Type())
 		}
 		values = append(values, v)
 	}
 	for _, v := range values {
-		if _, ok := v.Number(); ok != (v.Type == mjson.Number) {
-			t.Errorf("%v: Number ok = %v", v.Type, ok)
+		if _, ok := v.Number(); ok != (v.Type() == mjson.Number) {
+			t.Errorf("%v: Number ok = %v", v.Type(), ok)
 		}
-		if _, ok := v.Int(); ok != (v.Type == mjson.Number) {
-			t.Errorf("%v: Int ok = %v", v.Type, ok)
+		if _, ok := v.Int(); ok != (v.Type() == mjson.Number) {
+			t.Errorf("%v: Int ok = %v", v.Type(), ok)
 		}
-		if b, ok := v.Bool(); ok != (v.Type == mjson.True || v.Type == mjson.False) || b != (v.Type == mjson.True) {
-			t.Errorf("%v: Bool = %v, %v", v.Type, b, ok)
+		if b, ok := v.Bool(); ok != (v.Type() == mjson.True || v.Type() == mjson.False) || b != (v.Type() == mjson.True) {
+			t.Errorf("%v: Bool = %v, %v", v.Type(), b, ok)
 		}
-		if _, ok := v.Text(); ok != (v.Type == mjson.String) {
-			t.Errorf("%v: Text ok = %v", v.Type, ok)
+		if _, ok := v.Text(); ok != (v.Type() == mjson.String) {
+			t.Errorf("%v: Text ok = %v", v.Type(), ok)
 		}
-		if got, ok := v.AppendString([]byte("x")); ok != (v.Type == mjson.String) || !ok && string(got) != "x" {
-			t.Errorf("%v: AppendString = %q, %v", v.Type, got, ok)
+		if got, ok := v.AppendString([]byte("x")); ok != (v.Type() == mjson.String) || !ok && string(got) != "x" {
+			t.Errorf("%v: AppendString = %q, %v", v.Type(), got, ok)
 		}
 	}
 	if n := mjson.GetInt(doc, "$.number", 5); n != 1 {

@@ -93,7 +93,7 @@ func TestFindVectors(t *testing.T) {
 	vectors.Each(t, "mjson/find*.jsonl", 0, func(t *testing.T, r row) {
 		doc, path := r.bytes(), string(vectors.Text(r.Path, r.PathHex))
 		v := mjson.Find(doc, path)
-		got := event{v.Type, v.Offset, len(v.Raw)}
+		got := event{v.Type(), v.Offset, len(v.Raw)}
 		if !v.Exists() {
 			if v.Raw != nil || v.Offset != 0 {
 				t.Errorf("Find(%q, %q) = %+v, want the zero Value", doc, path, v)
@@ -175,7 +175,7 @@ func TestNextVectors(t *testing.T) {
 	vectors.Each(t, "mjson/next*.jsonl", 0, func(t *testing.T, r row) {
 		doc := r.bytes()
 		next, name, v := mjson.Next(doc, r.Off)
-		got := result{next, name.Offset, len(name.Raw), v.Offset, len(v.Raw), int(v.Type)}
+		got := result{next, name.Offset, len(name.Raw), v.Offset, len(v.Raw), int(v.Type())}
 		if next != 0 && name.Raw == nil {
 			got.Koff = name.Index
 		}
