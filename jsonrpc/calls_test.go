@@ -272,8 +272,7 @@ func TestFramingLimit(t *testing.T) {
 			b := newBare(t, nil, &framing.Options{MaxWrite: 60, CRC: crc}, &jsonrpc.ConnOptions{Handler: sumMux()})
 			var f jsonrpc.Framer = b.frame
 			if _, is := f.(jsonrpc.FrameLimiter); !is {
-				b.close()
-				t.Skip("framing.Conn does not tell its limit")
+				t.Error("framing.Conn does not tell its limit")
 			}
 			for n := range 80 {
 				err := b.conn.Notify(t.Context(), "M", "%Q", strings.Repeat("x", n))
@@ -472,20 +471,51 @@ func TestReplyCacheSessions(t *testing.T) {
 		var parked []*jsonrpc.Response
 		var mux jsonrpc.Mux
 		mux.HandleFunc("Park", func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) { parked = append(parked, w.Detach()) })
-		b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Handler: &mux})
+		b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Handler: &mux, MaxHandlers: 100})
 		const call = `{"id":1,"method":"Park"}` + "\n"
-		b.send(call + `{"method":"Sys.Init"}` + "\n" + call)
-		if len(parked) != 2 {
+		b.send(call + `{"method":"Sys.Init"}` + "\n")
+		for i := range 31 { // so that the call takes the place of the one before
+			b.send(fmt.Sprintf(`{"id":"n%d","method":"Park"}`+"\n", i))
+		}
+		b.send(call)
+		if len(parked) != 33 {
 			t.Fatalf("%d calls", len(parked))
 		}
 		parked[0].Result([]byte("1"))
 		b.lines()
 		b.send(call)
 		b.want("a retry of the second call")
-		parked[1].Result([]byte("2"))
+		parked[32].Result([]byte("2"))
 		b.want("the second call", `{"id":1,"result":2}`)
 		b.send(call)
 		b.want("a retry", `{"id":1,"result":2}`)
+		b.close()
+	})
+}
+
+// TestReplyCacheFull: while 32 calls run, one more is not remembered, and they
+// are not forgotten.
+func TestReplyCacheFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var parked []*jsonrpc.Response
+		var mux jsonrpc.Mux
+		mux.HandleFunc("Park", func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) { parked = append(parked, w.Detach()) })
+		b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Handler: &mux, MaxHandlers: 100})
+		for i := range 40 {
+			b.send(fmt.Sprintf(`{"id":%d,"method":"Park"}`+"\n", i))
+		}
+		for i := range 32 {
+			b.send(fmt.Sprintf(`{"id":%d,"method":"Park"}`+"\n", i))
+		}
+		if s := b.conn.Stats(); s.Joined != 32 || len(parked) != 40 {
+			t.Errorf("joined %d, calls %d", s.Joined, len(parked))
+		}
+		for _, d := range parked {
+			d.Result(nil)
+		}
+		if n := len(b.lines()); n != 40 {
+			t.Errorf("%d answers", n)
+		}
 		b.close()
 	})
 }

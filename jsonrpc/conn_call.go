@@ -5,6 +5,7 @@ import (
 	"context"
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -380,11 +381,12 @@ func (t *callTable) release(p *call) {
 	}
 }
 
-// echoFilter remembers the last error reply, because hosts of 2018 answer one
+// echoFilter remembers the last error replies, because hosts of 2018 answer each
 // with a parse error that quotes it.
 type echoFilter struct {
 	mu   sync.Mutex
-	last []byte
+	last [8][]byte // several may be on the line at once
+	next int       // to be overwritten next
 }
 
 // maxEcho is how much of an error reply is remembered.
@@ -392,19 +394,22 @@ const maxEcho = 512
 
 func (e *echoFilter) sent(frame []byte) {
 	e.mu.Lock()
-	e.last = append(e.last[:0], frame[:min(len(frame), maxEcho)]...)
+	e.last[e.next] = append(e.last[e.next][:0], frame[:min(len(frame), maxEcho)]...)
+	e.next = (e.next + 1) % len(e.last)
 	e.mu.Unlock()
 }
 
-// quotes reports whether an error object quotes the last error reply.
+// quotes reports whether an error object quotes one of the last error replies.
 func (e *echoFilter) quotes(errorValue []byte) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.last) == 0 {
-		return false
+	if len(e.last[0]) == 0 {
+		return false // none was sent
 	}
 	text, is := mjson.Find(errorValue, "$.message").AppendString(nil)
-	return is && bytes.HasPrefix(text, e.last)
+	return is && slices.ContainsFunc(e.last[:], func(sent []byte) bool {
+		return len(sent) > 0 && bytes.HasPrefix(text, sent)
+	})
 }
 
 // complaint handles an error without an id. It is never answered and fits no

@@ -123,7 +123,7 @@ func (e *Engine) Process(ctx context.Context, dst, frame []byte) []byte {
 // The CCM dialect takes names of 1 to 49 bytes; HEAD takes any, and the raw text
 // of one that cannot be decoded.
 func (e *Engine) decodeName(m *Message) bool {
-	decoded := m.decodeMethod()
+	decoded := m.decodeMethod(m.part(methodMember))
 	const maxName = 49 // mjson 697a216 decodes into a buffer of 50 bytes
 	n := len(m.Method())
 	return !e.ccm || decoded && 0 < n && n <= maxName

@@ -18,6 +18,7 @@ const (
 	badEscape
 	badNumber
 	tooDeep
+	tooLong
 	notObject
 	trailing
 	duplicate
@@ -41,6 +42,7 @@ var faultText = [...]string{
 	badEscape:    "invalid escape sequence",
 	badNumber:    "malformed number",
 	tooDeep:      "nested too deep",
+	tooLong:      "the text is too long",
 	notObject:    "a message must be an object",
 	trailing:     "data after the message",
 	duplicate:    "duplicate member",

@@ -30,10 +30,16 @@ const (
 )
 
 // skipMember passes the key of a member of the message, with its colon and
-// white space, and tells which member it is.
-func skipMember(b []byte, i int) (int, member, fault) {
+// white space, and tells which member it is; i may be the end of the text.
+func skipMember(b []byte, i int) (int, member) {
+	var x uint64
+	if i >= 0 && i < len(b)-7 {
+		x = load8(b, i)
+	} else {
+		x = lastWord(b, i)
+	}
 	which, n := otherMember, 8
-	switch x := word(b, i); {
+	switch {
 	case x&(1<<32-1) == keyID:
 		which, n = idMember, 4
 	case x == keyMethod:
@@ -45,23 +51,22 @@ func skipMember(b []byte, i int) (int, member, fault) {
 	case x&(1<<56-1) == keyError:
 		which, n = errorMember, 7
 	default:
-		i, key, f := skipKey(b, skipSpace(b, i))
-		if f != ok {
-			return i, otherMember, f
+		i, key := skipKey(b, skipSpace(b, i))
+		if i >= 0 {
+			which = memberOf(b[key.off:key.end])
 		}
-		return i, memberOf(b[key.off:key.end]), ok
+		return i, which
 	}
 	i += n
 	if i+2 < len(b) && b[i] == ':' {
 		if b[i+1] > ' ' {
-			return i + 1, which, ok
+			return i + 1, which
 		}
 		if b[i+1] == ' ' && b[i+2] > ' ' {
-			return i + 2, which, ok
+			return i + 2, which
 		}
 	}
-	i, f := skipColonSlow(b, i)
-	return i, which, f
+	return skipColon(b, i), which
 }
 
 // memberOf returns which member a key, with its quotes, names. It may be

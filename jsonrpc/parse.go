@@ -2,7 +2,6 @@ package jsonrpc
 
 import (
 	"bytes"
-	"math"
 
 	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 )
@@ -30,8 +29,8 @@ func Parse(frame []byte, m *Message) error {
 // found before a fault are kept for answerable.
 func (m *Message) parse(frame []byte) (int, fault) {
 	m.reset(frame)
-	if uint64(len(frame)) > math.MaxUint32 {
-		return 0, tooDeep
+	if len(frame) > MaxText {
+		return MaxText, tooLong
 	}
 	i := skipSpace(frame, 0)
 	if i >= len(frame) {
@@ -40,131 +39,117 @@ func (m *Message) parse(frame []byte) (int, fault) {
 	if frame[i] != '{' {
 		return i, notObject
 	}
-	i, at, shape, f := m.parseMembers(i + 1)
-	if f != ok {
-		return i, f
+	i, misshapen := m.parseMembers(i + 1)
+	if i < 0 {
+		return failed(i)
 	}
 	if i = skipSpace(frame, i); i < len(frame) {
 		return i, trailing
 	}
-	if shape == ok {
-		at, shape = i, m.classify()
+	if misshapen < 0 {
+		return failed(misshapen)
 	}
-	return at, shape
+	return i, m.classify()
 }
 
-// parseMembers passes the members of the message and its closing brace. It
-// returns the first fault of shape, and its offset, apart from a fault of the
-// text.
-func (m *Message) parseMembers(i int) (next, shapeAt int, shape, f fault) {
+// parseMembers passes the members of the message and its closing brace. Apart
+// from a fault of the text it returns the first fault of shape, or 0. What hosts
+// usually send is looked for first.
+func (m *Message) parseMembers(i int) (next, misshapen int) {
 	b := m.frame
-	if i < len(b) && b[i] <= ' ' {
-		i = skipSpace(b, i)
+	if i = skipSpace(b, i); i < len(b) && b[i] == '}' {
+		return i + 1, 0
 	}
-	if i < len(b) && b[i] == '}' {
-		return i + 1, 0, ok, ok
-	}
-	var which member
-	for more := true; more; {
-		if i, which, f = skipMember(b, i); f != ok {
-			return i, 0, ok, f
+	for {
+		var which member
+		if i, which = skipMember(b, i); i < 0 {
+			return i, misshapen
 		}
 		start := i
-		plain := false // the value is a string without escapes
 		switch {
-		case which == paramsMember && !m.has(paramsMember):
-			i, f = m.parseParams(i)
-		case i < len(b) && b[i] == '"':
+		case which == methodMember && i < len(b) && b[i] == '"' && !m.has(methodMember):
 			if end := skipPlain(b, i+1); end != 0 {
-				i, plain = end, true
-			} else {
-				i, f = skipString(b, i+1)
+				i = end
+			} else if i = skipString(b, i+1); i >= 0 {
+				m.decodeMethod(b[start:i])
 			}
+		case which == paramsMember && i < len(b) && !m.has(paramsMember):
+			i = m.parseParams(i)
 		default:
-			i, f = skipValue(b, i, 1)
+			i = skipValue(b, i, 1)
 		}
-		if f != ok {
-			return i, 0, ok, f
+		if i < 0 {
+			return i, misshapen
 		}
 		if which != otherMember {
-			if sf := m.record(which, span{uint32(start), uint32(i)}, plain); sf != ok && shape == ok {
-				shapeAt, shape = start, sf
+			if f := m.record(which, start, i); f != ok && misshapen == 0 {
+				misshapen = fail(start, f)
 			}
 		}
 		if i+2 < len(b) && b[i] == ',' {
 			if i++; b[i] == ' ' {
 				i++
 			}
-		} else if i, more, f = nextChild(b, i, '}'); f != ok {
-			if which == idMember && b[start] != '"' {
-				m.parts[idMember] = span{} // a number may have lost digits
-			}
-			return i, 0, ok, f
+			continue
+		}
+		var more bool
+		if i, more = nextChild(b, i, '}'); i < 0 && which == idMember && b[start] != '"' {
+			m.parts[idMember] = span{} // a number may have lost digits
+		}
+		if !more {
+			return i, misshapen
 		}
 	}
-	return i, shapeAt, shape, ok
 }
 
 // nextChild passes what follows a child of a container: a comma, then more is
 // true and the offset is that of the next child, or the closing bracket.
-func nextChild(b []byte, i int, closer byte) (next int, more bool, f fault) {
-	if i < len(b) && b[i] <= ' ' {
-		i = skipSpace(b, i)
-	}
-	if i >= len(b) {
-		return i, false, truncated
+func nextChild(b []byte, i int, closer byte) (next int, more bool) {
+	if i = skipSpace(b, i); i >= len(b) {
+		return fail(i, truncated), false
 	}
 	switch b[i] {
 	case ',':
-		if i++; i < len(b) && b[i] <= ' ' {
-			i = skipSpace(b, i)
-		}
-		return i, true, ok
+		return skipSpace(b, i+1), true
 	case closer:
-		return i + 1, false, ok
+		return i + 1, false
 	case '}', ']':
-		return i, false, badBracket
+		return fail(i, badBracket), false
 	}
-	return i, false, badSeparator
+	return fail(i, badSeparator), false
 }
 
-// record keeps a known member. plain tells that its value is a string without
-// escapes.
-func (m *Message) record(which member, s span, plain bool) fault {
+// record keeps a known member, whose value is at b[start:end], unless there is
+// one already or the value is of the wrong type.
+func (m *Message) record(which member, start, end int) fault {
 	if m.has(which) {
 		return duplicate
 	}
-	switch which {
+	switch c := m.frame[start]; which {
 	case idMember:
 		// An id of null is judged when the kind is known.
-		if c := m.frame[s.off]; c != 'n' && class[c] != classNumber && c != '"' {
+		if c-'0' > 9 && c != '"' && c != '-' && c != 'n' {
 			return badID
 		}
-		if s.end-s.off > MaxID {
+		if end-start > MaxID {
 			return longID
 		}
 	case methodMember:
-		if m.frame[s.off] != '"' {
+		if c != '"' {
 			return badMethod
 		}
-		m.parts[methodMember] = s
-		if !plain {
-			m.decodeMethod()
-		}
-		return ok
 	}
-	m.parts[which] = s
+	m.parts[which] = span{uint32(start), uint32(end)}
 	return ok
 }
 
-// decodeMethod decodes a method that is spelled with escapes. It reports whether
-// the name could be decoded; if not, it stays as it is spelled.
-func (m *Message) decodeMethod() bool {
-	raw := m.part(methodMember)
-	if bytes.IndexByte(raw, '\\') < 0 {
+// decodeMethod decodes a method that is spelled with escapes, or may be. It
+// reports whether the name could be decoded; if not, it stays as it is spelled.
+func (m *Message) decodeMethod(quoted []byte) bool {
+	if bytes.IndexByte(quoted, '\\') < 0 {
 		return true
 	}
-	m.name, m.escaped = mjson.AppendUnquote(m.name[:0], raw)
+	m.name, m.escaped = mjson.AppendUnquote(m.name[:0], quoted)
 	return m.escaped
 }
 
@@ -196,71 +181,62 @@ func (m *Message) classify() fault {
 }
 
 // parseParams passes the value of params and records its first children.
-func (m *Message) parseParams(i int) (int, fault) {
+func (m *Message) parseParams(i int) int {
 	b := m.frame
-	var closer byte
-	switch {
-	case i >= len(b):
-		return i, truncated
-	case b[i] == '{':
-		closer = '}'
-	case b[i] == '[':
-		closer = ']'
-	default:
+	closer := b[i] + 2 // of both pairs of brackets
+	if closer != '}' && closer != ']' {
 		return skipValue(b, i, 1)
 	}
-	i = skipSpace(b, i+1)
-	if i < len(b) && b[i] == closer {
-		return i + 1, ok
+	if i = skipSpace(b, i+1); i < len(b) && b[i] == closer {
+		return i + 1
 	}
-	var f fault
-	for more := true; more; {
-		var a arg
+	for {
+		var key span
 		if closer == '}' {
-			if i, a.key, f = skipKey(b, i); f != ok {
-				return i, f
+			if i, key = skipKey(b, i); i < 0 {
+				return i
 			}
 		}
 		start := i
-		if i < len(b) && class[b[i]] == classNumber {
-			i, f = skipNumber(b, i)
+		if i < len(b) && b[i]-'0' <= 9 {
+			i = skipNumber(b, i)
 		} else {
-			i, f = skipValue(b, i, 2)
+			i = skipValue(b, i, 2)
 		}
-		if f != ok {
-			return i, f
+		if i < 0 {
+			return i
 		}
-		if m.nargs < maxArgs {
-			a.val = span{uint32(start), uint32(i)}
-			m.args[m.nargs] = a
-			m.nargs++
+		if n := m.nargs; n < maxArgs {
+			m.args[n].key = key
+			m.args[n].val = span{uint32(start), uint32(i)}
+			m.nargs = n + 1
 		} else {
 			m.more = true
 		}
 		if i+1 < len(b) && b[i] == ',' && b[i+1] > ' ' {
 			i++
-		} else if i, more, f = nextChild(b, i, closer); f != ok {
-			return i, f
+			continue
+		}
+		var more bool
+		if i, more = nextChild(b, i, closer); !more {
+			return i
 		}
 	}
-	return i, ok
 }
 
-// skipKey passes a key and its colon. The span is that of the key with its
-// quotes.
-func skipKey(b []byte, i int) (int, span, fault) {
-	start := i
-	if i >= len(b) {
-		return i, span{}, truncated
+// skipKey passes a key and its colon; i may be the end of the text. The span is
+// that of the key with its quotes.
+func skipKey(b []byte, i int) (int, span) {
+	if i >= len(b) || b[i] != '"' {
+		return failAt(b, i, badKey), span{}
 	}
-	if b[i] != '"' {
-		return i, span{}, badKey
+	end := skipString(b, i+1)
+	if end < 0 {
+		return end, span{}
 	}
-	i, f := skipString(b, i+1)
-	if f != ok {
-		return i, span{}, f
+	key := span{uint32(i), uint32(end)}
+	if end+1 < len(b) && b[end] == ':' && b[end+1] > ' ' {
+		return end + 1, key
 	}
-	s := span{uint32(start), uint32(i)}
-	i, f = skipColon(b, i)
-	return i, s, f
+	return skipColon(b, end), key
 }

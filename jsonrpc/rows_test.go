@@ -356,7 +356,7 @@ func TestRow17(t *testing.T) {
 func TestPingPong(t *testing.T) {
 	for _, crc := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			o := &framing.Options{}
+			o := &framing.Options{MaxWrite: 200}
 			if crc {
 				o.CRC = framing.CRCSend
 			}
@@ -380,6 +380,8 @@ func TestPingPong(t *testing.T) {
 				`{"id":7,"method":"Block"}` + "\n" + `{"id":8,"method":"Block"}` + "\n" + `{"id":9,"method":"Block"}`, // the third finds the queue full
 				`{"error":{"code":-32700,"message":"{\"id\":1"}}`,                                                     // not ours: a complaint
 				`{"id":1,"method":"Nope"}`, // a retry, answered from the cache
+				`{"id":10,"method":"a"}{"id":11,"method":"b"}` + "\n" + `{"id":12,"method":"c"}`, // several on their way
+				`{"id":13,"method":"Echo","params":"` + strings.Repeat("x", 200) + `"}`,          // the reply is too long
 			} {
 				b.send(f + "\n")
 				host()
@@ -388,7 +390,7 @@ func TestPingPong(t *testing.T) {
 					host()
 				}
 			}
-			if s := b.conn.Stats(); s.Echoes != uint64(echoes) || s.Complaints != 1 || echoes != 8 {
+			if s := b.conn.Stats(); s.Echoes != uint64(echoes) || s.Complaints != 1 || echoes != 12 {
 				t.Errorf("crc %v: %d echoes sent, %d recognised, %d complaints", crc, echoes, s.Echoes, s.Complaints)
 			}
 			b.close()

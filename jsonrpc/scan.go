@@ -11,10 +11,13 @@ const MaxDepth = 32
 
 // Valid reports whether text is exactly one JSON value as RFC 8259 defines it,
 // in valid UTF-8, with white space around it at most, nested no deeper than
-// [MaxDepth]. Time is linear in the length of text.
+// [MaxDepth] and no longer than [MaxText]. Time is linear in the length of text.
 func Valid(text []byte) bool {
-	i, f := skipValue(text, skipSpace(text, 0), 0)
-	return f == ok && skipSpace(text, i) == len(text)
+	if len(text) > MaxText {
+		return false
+	}
+	i := skipValue(text, skipSpace(text, 0), 0)
+	return i >= 0 && skipSpace(text, i) == len(text)
 }
 
 // Character classes, for the first byte of a value and for white space.
@@ -36,11 +39,34 @@ var class = [256]uint8{
 	'5': classNumber, '6': classNumber, '7': classNumber, '8': classNumber, '9': classNumber,
 }
 
-// The scanners below take the text and the offset to begin at. They return the
-// offset after what they passed, or the offset of the offending byte and what
-// is wrong there.
+// The scanners below take the text and the offset to begin at, which is inside
+// the text unless something else is said. They return the offset after what they
+// passed, or, as a negative number, a fault and where it is: one number, because
+// this is where all the time goes.
 
-// skipSpace returns the offset of the first byte that is not white space.
+// faultBits is how many bits of a negative result are the fault.
+const faultBits = 5
+
+// MaxText is the longest text, in bytes, that [Parse] and [Valid] take: 64 MiB,
+// so that a fault and its offset fit in 32 bits.
+const MaxText = 1<<(31-faultBits) - 1
+
+// fail returns the negative result for a fault at offset i.
+func fail(i int, f fault) int { return ^(i<<faultBits | int(f)) }
+
+// failed splits a negative result.
+func failed(r int) (int, fault) { return ^r >> faultBits, fault(^r & (1<<faultBits - 1)) }
+
+// failAt is fail, or the text has ended at i.
+func failAt(b []byte, i int, f fault) int {
+	if i >= len(b) {
+		f = truncated
+	}
+	return fail(i, f)
+}
+
+// skipSpace returns the offset of the first byte that is not white space; i may
+// be the end of the text.
 func skipSpace(b []byte, i int) int {
 	for i < len(b) && class[b[i]] == classSpace {
 		i++
@@ -48,11 +74,11 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
-// skipValue passes one value of any kind. depth is the number of containers
-// that are open around it.
-func skipValue(b []byte, i, depth int) (int, fault) {
+// skipValue passes one value of any kind; i may be the end of the text. depth is
+// the number of containers that are open around the value.
+func skipValue(b []byte, i, depth int) int {
 	if i >= len(b) {
-		return i, truncated
+		return fail(i, truncated)
 	}
 	switch class[b[i]] {
 	case classString:
@@ -64,38 +90,28 @@ func skipValue(b []byte, i, depth int) (int, fault) {
 	case classObject, classArray:
 		return skipContainer(b, i, depth)
 	}
-	return i, badValue
+	return fail(i, badValue)
 }
 
 // skipContainer passes an object or an array; b[i] is its opener. It keeps one
 // bit for each open container, so it needs no recursion and no memory.
-func skipContainer(b []byte, i, depth int) (int, fault) {
-	var (
-		objects uint64 // bit n is set while container n from the inside is an object
-		open    = 0
-		f       fault
-	)
+func skipContainer(b []byte, i, depth int) int {
+	objects := uint64(0) // bit n is set while container n from the inside is an object
+	open := 0
 value:
 	if i >= len(b) {
-		return i, truncated
+		return fail(i, truncated)
 	}
-dispatch:
 	switch class[b[i]] {
 	case classString:
-		if i, f = skipString(b, i+1); f != ok {
-			return i, f
-		}
+		i = skipString(b, i+1)
 	case classNumber:
-		if i, f = skipNumber(b, i); f != ok {
-			return i, f
-		}
+		i = skipNumber(b, i)
 	case classLiteral:
-		if i, f = skipLiteral(b, i); f != ok {
-			return i, f
-		}
+		i = skipLiteral(b, i)
 	case classObject:
 		if open++; depth+open > MaxDepth {
-			return i, tooDeep
+			return fail(i, tooDeep)
 		}
 		objects = objects<<1 | 1
 		if i = skipSpace(b, i+1); i < len(b) && b[i] == '}' {
@@ -105,7 +121,7 @@ dispatch:
 		goto key
 	case classArray:
 		if open++; depth+open > MaxDepth {
-			return i, tooDeep
+			return fail(i, tooDeep)
 		}
 		objects <<= 1
 		if i = skipSpace(b, i+1); i < len(b) && b[i] == ']' {
@@ -117,25 +133,25 @@ dispatch:
 		i = skipSpace(b, i)
 		goto value
 	default:
-		return i, badValue
+		return fail(i, badValue)
+	}
+	if i < 0 {
+		return i
 	}
 
 next:
 	if i >= len(b) {
-		return i, truncated
+		return fail(i, truncated)
 	}
 	switch b[i] {
 	case ',':
 		if i++; objects&1 != 0 {
 			goto key
 		}
-		if i < len(b) {
-			goto dispatch
-		}
-		return i, truncated
+		goto value
 	case '}', ']':
 		if (b[i] == '}') != (objects&1 != 0) {
-			return i, badBracket
+			return fail(i, badBracket)
 		}
 		i++
 		goto closed
@@ -143,12 +159,12 @@ next:
 		i = skipSpace(b, i)
 		goto next
 	}
-	return i, badSeparator
+	return fail(i, badSeparator)
 
 closed:
 	objects >>= 1
 	if open--; open == 0 {
-		return i, ok
+		return i
 	}
 	goto next
 
@@ -156,43 +172,27 @@ key:
 	if i < len(b) && b[i] != '"' {
 		i = skipSpace(b, i)
 	}
-	if i >= len(b) {
-		return i, truncated
+	if i >= len(b) || b[i] != '"' {
+		return failAt(b, i, badKey)
 	}
-	if b[i] != '"' {
-		return i, badKey
+	if i = skipString(b, i+1); i < 0 {
+		return i
 	}
-	if i, f = skipString(b, i+1); f != ok {
-		return i, f
-	}
-	if i, f = skipColon(b, i); f != ok {
-		return i, f
+	if i+1 < len(b) && b[i] == ':' && b[i+1] > ' ' {
+		i++
+	} else if i = skipColon(b, i); i < 0 {
+		return i
 	}
 	goto value
 }
 
-// skipColon passes the colon after a key, with white space around it.
-func skipColon(b []byte, i int) (int, fault) {
-	if i+2 < len(b) && b[i] == ':' {
-		if b[i+1] > ' ' {
-			return i + 1, ok
-		}
-		if b[i+1] == ' ' && b[i+2] > ' ' {
-			return i + 2, ok
-		}
+// skipColon passes the colon after a key, with white space around it; i may be
+// the end of the text.
+func skipColon(b []byte, i int) int {
+	if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
+		return failAt(b, i, badColon)
 	}
-	return skipColonSlow(b, i)
-}
-
-func skipColonSlow(b []byte, i int) (int, fault) {
-	i = skipSpace(b, i)
-	if i >= len(b) {
-		return i, truncated
-	}
-	if b[i] != ':' {
-		return i, badColon
-	}
-	return skipSpace(b, i+1), ok
+	return skipSpace(b, i+1)
 }
 
 const (
@@ -200,25 +200,18 @@ const (
 	highs = 0x8080808080808080
 )
 
-// load8 returns eight bytes, the first in the lowest bits.
-func load8(b []byte) uint64 {
-	_ = b[7]
-	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
-		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+// load8 returns the eight bytes at offset i, the first in the lowest bits. Behind
+// a check that 0 <= i && i < len(b)-7, as it stands everywhere, it is one load.
+func load8(b []byte, i int) uint64 {
+	return uint64(b[i]) | uint64(b[i+1])<<8 | uint64(b[i+2])<<16 | uint64(b[i+3])<<24 |
+		uint64(b[i+4])<<32 | uint64(b[i+5])<<40 | uint64(b[i+6])<<48 | uint64(b[i+7])<<56
 }
 
-// word returns the eight bytes at offset i; those behind the end of the text
-// are 0.
-func word(b []byte, i int) uint64 {
-	if i+8 <= len(b) {
-		return load8(b[i:])
-	}
-	return lastWord(b, i)
-}
-
+// lastWord is load8 for the bytes from offset i to the end of the text, of which
+// there are less than eight; the others are 0.
 func lastWord(b []byte, i int) uint64 {
 	if len(b) >= 8 {
-		return load8(b[len(b)-8:]) >> (8 * uint(8-len(b)+i))
+		return load8(b, len(b)-8) >> (8 * uint(8-len(b)+i))
 	}
 	var x uint64
 	for n, c := range b[i:] {
@@ -247,25 +240,25 @@ func nonDigits(x uint64) uint64 {
 
 // skipString passes the rest of a string; i is the offset after its opening
 // quote.
-func skipString(b []byte, i int) (int, fault) {
-	for {
-		m := special(word(b, i))
+func skipString(b []byte, i int) int {
+	for i >= 0 {
+		var m uint64
+		if i >= 0 && i < len(b)-7 {
+			m = special(load8(b, i))
+		} else {
+			m = special(lastWord(b, i))
+		}
 		if m == 0 {
 			i += 8
 			continue
 		}
 		i += bits.TrailingZeros64(m) >> 3
-		if i >= len(b) {
-			return len(b), truncated
+		if i < len(b) && b[i] == '"' {
+			return i + 1
 		}
-		if b[i] == '"' {
-			return i + 1, ok
-		}
-		var f fault
-		if i, f = skipSpecial(b, i); f != ok {
-			return i, f
-		}
+		i = skipSpecial(b, i)
 	}
+	return i
 }
 
 // skipPlain passes the rest of a string that holds nothing but ASCII characters
@@ -273,7 +266,12 @@ func skipString(b []byte, i int) (int, fault) {
 // other string.
 func skipPlain(b []byte, i int) int {
 	for {
-		m := special(word(b, i))
+		var m uint64
+		if i >= 0 && i < len(b)-7 {
+			m = special(load8(b, i))
+		} else {
+			m = special(lastWord(b, i))
+		}
 		if m != 0 {
 			i += bits.TrailingZeros64(m) >> 3
 			if i < len(b) && b[i] == '"' {
@@ -286,104 +284,101 @@ func skipPlain(b []byte, i int) int {
 }
 
 // skipSpecial passes one escape sequence or one multi-byte character inside a
-// string.
-func skipSpecial(b []byte, i int) (int, fault) {
+// string; i may be the end of the text.
+func skipSpecial(b []byte, i int) int {
+	if i >= len(b) {
+		return fail(len(b), truncated)
+	}
 	switch c := b[i]; {
 	case c < ' ':
-		return i, badControl
+		return fail(i, badControl)
 	case c >= utf8.RuneSelf:
-		_, n := utf8.DecodeRune(b[i:])
-		if n == 1 {
-			return i, badUTF8
+		if _, n := utf8.DecodeRune(b[i:]); n > 1 {
+			return i + n
 		}
-		return i + n, ok
+		return fail(i, badUTF8)
 	}
 	if i+1 >= len(b) {
-		return i, truncated
+		return fail(i, truncated)
 	}
 	switch b[i+1] {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return i + 2, ok
+		return i + 2
 	case 'u':
 		for j := i + 2; j < i+6; j++ {
-			if j >= len(b) {
-				return j, truncated
-			}
-			if !isHex(b[j]) {
-				return j, badEscape
+			if j >= len(b) || !isHex(b[j]) {
+				return failAt(b, j, badEscape)
 			}
 		}
-		return i + 6, ok
+		return i + 6
 	}
-	return i + 1, badEscape
+	return fail(i+1, badEscape)
 }
 
 func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
 }
 
-// skipDigits returns the offset of the first byte that is not a digit.
+// skipDigits returns the offset of the first byte that is not a digit; i may be
+// the end of the text.
 func skipDigits(b []byte, i int) int {
-	for {
-		if m := nonDigits(word(b, i)); m != 0 {
+	for i >= 0 && i < len(b)-7 {
+		if m := nonDigits(load8(b, i)); m != 0 {
 			return i + bits.TrailingZeros64(m)>>3
 		}
 		i += 8
 	}
+	return i + bits.TrailingZeros64(nonDigits(lastWord(b, i)))>>3
 }
 
 // skipNumber passes a number; b[i] is its first byte, a minus or a digit.
-func skipNumber(b []byte, i int) (int, fault) {
-	x := word(b, i)
+func skipNumber(b []byte, i int) int {
+	var x uint64
+	if i >= 0 && i < len(b)-7 {
+		x = load8(b, i)
+	} else {
+		x = lastWord(b, i)
+	}
 	if n := bits.TrailingZeros64(nonDigits(x)) >> 3; uint(n-1) < 7 {
 		// A number of one to seven digits, most likely.
 		c := byte(x >> (8 * n))
 		if c != '.' && c|0x20 != 'e' && (n == 1 || byte(x) != '0') {
-			return i + n, ok
+			return i + n
 		}
 	}
 	return skipLongNumber(b, i)
 }
 
-func skipLongNumber(b []byte, i int) (int, fault) {
+// skipLongNumber passes any number.
+func skipLongNumber(b []byte, i int) int {
 	if b[i] == '-' {
 		i++
 	}
 	start := i
 	i = skipDigits(b, i)
 	if i-start != 1 && (i == start || b[start] == '0') {
-		return start, faultAt(b, start, badNumber)
+		return failAt(b, start, badNumber)
 	}
-	if i < len(b) && (b[i] == '.' || b[i]|0x20 == 'e') {
-		return skipFraction(b, i)
-	}
-	return i, ok
-}
-
-// skipFraction passes the fraction and the exponent of a number; b[i] is the
-// dot or the letter.
-func skipFraction(b []byte, i int) (int, fault) {
-	if b[i] == '.' {
-		start := i + 1
+	if i < len(b) && b[i] == '.' {
+		start = i + 1
 		if i = skipDigits(b, start); i == start {
-			return i, faultAt(b, i, badNumber)
+			return failAt(b, i, badNumber)
 		}
 	}
 	if i < len(b) && b[i]|0x20 == 'e' {
-		i++
-		if i < len(b) && (b[i] == '+' || b[i] == '-') {
+		if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
 			i++
 		}
-		start := i
+		start = i
 		if i = skipDigits(b, start); i == start {
-			return i, faultAt(b, i, badNumber)
+			return failAt(b, i, badNumber)
 		}
 	}
-	return i, ok
+	return i
 }
 
 // skipLiteral passes true, false or null; b[i] is the first letter.
-func skipLiteral(b []byte, i int) (int, fault) {
+func skipLiteral(b []byte, i int) int {
 	word := "true"
 	switch b[i] {
 	case 'f':
@@ -392,23 +387,11 @@ func skipLiteral(b []byte, i int) (int, fault) {
 		word = "null"
 	}
 	if len(b)-i >= len(word) && string(b[i:i+len(word)]) == word {
-		return i + len(word), ok
+		return i + len(word)
 	}
-	for j := range word {
-		if i+j >= len(b) {
-			return i + j, truncated
-		}
-		if b[i+j] != word[j] {
-			return i + j, badValue
-		}
+	j := 1
+	for i+j < len(b) && b[i+j] == word[j] {
+		j++
 	}
-	return i, badValue // not reached: the word was compared above
-}
-
-// faultAt returns f, or truncated when the text has ended at i.
-func faultAt(b []byte, i int, f fault) fault {
-	if i >= len(b) {
-		return truncated
-	}
-	return f
+	return failAt(b, i+j, badValue)
 }
