@@ -2,7 +2,6 @@ package jsonrpc
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -31,9 +30,9 @@ type Mux struct {
 // muxTable is what is registered. It never changes, so that look-ups need no
 // lock; a registration replaces it.
 type muxTable struct {
-	entries []muxEntry     // in order of registration
-	newest  map[string]int // newest entry of each name
-	globs   []int          // entries that hold a wildcard, newest last
+	entries  []muxEntry           // in order of registration
+	byLength [MaxMethod + 1][]int // the newest entry of each name, by the length of the name
+	globs    []int                // entries that hold a wildcard, newest last
 }
 
 type muxEntry struct {
@@ -42,11 +41,15 @@ type muxEntry struct {
 	lane    Lane
 }
 
-// Handle registers a handler for the methods that pattern matches. Use [In] to
-// choose the lane it runs in. A nil handler panics.
+// Handle registers a handler for the methods that pattern matches, which has at
+// most [MaxMethod] bytes. Use [In] to choose the lane it runs in. A nil handler
+// and a longer pattern panic.
 func (m *Mux) Handle(pattern string, h Handler) {
 	if h == nil {
 		panic("jsonrpc: nil handler for " + pattern)
+	}
+	if len(pattern) > MaxMethod {
+		panic("jsonrpc: name too long: " + pattern)
 	}
 	e := muxEntry{name: pattern, handler: h}
 	if l, is := h.(laned); is {
@@ -56,15 +59,15 @@ func (m *Mux) Handle(pattern string, h Handler) {
 	defer m.register.Unlock()
 	var t muxTable
 	if old := m.table.Load(); old != nil {
-		t.entries, t.newest, t.globs = slices.Clip(old.entries), maps.Clone(old.newest), slices.Clip(old.globs)
-	} else {
-		t.newest = make(map[string]int)
+		t = *old
 	}
 	n := len(t.entries)
-	t.entries = append(t.entries, e)
-	t.newest[pattern] = n
+	t.entries = append(slices.Clip(t.entries), e)
+	same := slices.Clone(t.byLength[len(pattern)])
+	same = slices.DeleteFunc(same, func(i int) bool { return t.entries[i].name == pattern })
+	t.byLength[len(pattern)] = append(same, n)
 	if !m.Exact && strings.ContainsAny(pattern, "?*#") {
-		t.globs = append(t.globs, n)
+		t.globs = append(slices.Clip(t.globs), n)
 	}
 	m.table.Store(&t)
 }
@@ -94,9 +97,14 @@ func (m *Mux) Lookup(method []byte) (Handler, Lane) {
 	if t == nil {
 		return nil, Ordered
 	}
-	best, found := t.newest[string(method)]
-	if !found {
-		best = -1
+	best := -1
+	if len(method) < len(t.byLength) {
+		for _, i := range t.byLength[len(method)] {
+			if t.entries[i].name == string(method) {
+				best = i
+				break
+			}
+		}
 	}
 	for i := len(t.globs) - 1; i >= 0 && t.globs[i] > best; i-- {
 		if mjson.Match(t.entries[t.globs[i]].name, method) {

@@ -2,6 +2,7 @@ package jsonrpc
 
 import (
 	"bytes"
+	"math/bits"
 
 	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 )
@@ -53,35 +54,24 @@ func (m *Message) parse(frame []byte) (int, fault) {
 }
 
 // parseMembers passes the members of the message and its closing brace. Apart
-// from a fault of the text it returns the first fault of shape, or 0. What hosts
-// usually send is looked for first.
+// from a fault of the text it returns the first fault of shape, or 0.
 func (m *Message) parseMembers(i int) (next, misshapen int) {
 	b := m.frame
 	if i = skipSpace(b, i); i < len(b) && b[i] == '}' {
 		return i + 1, 0
 	}
 	for {
-		var which member
-		if i, which = skipMember(b, i); i < 0 {
-			return i, misshapen
-		}
-		start := i
-		switch {
-		case which == methodMember && i < len(b) && b[i] == '"' && !m.has(methodMember):
-			if end := skipPlain(b, i+1); end != 0 {
-				i = end
-			} else if i = skipString(b, i+1); i >= 0 {
-				m.decodeMethod(b[start:i])
+		which, start := otherMember, i
+		if end := m.usualMember(i); end > 0 {
+			i = end
+		} else {
+			if i, which = skipMember(b, i); i < 0 {
+				return i, misshapen
 			}
-		case which == paramsMember && i < len(b) && !m.has(paramsMember):
-			i = m.parseParams(i)
-		default:
-			i = skipValue(b, i, 1)
-		}
-		if i < 0 {
-			return i, misshapen
-		}
-		if which != otherMember {
+			start = i
+			if i = m.parseValue(which, i); i < 0 {
+				return i, misshapen
+			}
 			if f := m.record(which, start, i); f != ok && misshapen == 0 {
 				misshapen = fail(start, f)
 			}
@@ -102,6 +92,71 @@ func (m *Message) parseMembers(i int) (next, misshapen int) {
 	}
 }
 
+// usualMember passes a member of the message if it is spelled as hosts usually
+// do, and records it: an id of one to seven digits that is followed by a comma, a
+// method in plain ASCII, or params, each for the first time, with one space at
+// most behind the colon. Otherwise it returns 0 or a fault, and the caller reads
+// the member the long way.
+func (m *Message) usualMember(i int) int {
+	b := m.frame
+	if i < 0 || i >= len(b)-13 {
+		return 0
+	}
+	switch x := load8(b, i); {
+	case x&(1<<32-1) == keyID && b[i+4] == ':':
+		if i += 5; b[i] == ' ' {
+			i++
+		}
+		n := bits.TrailingZeros64(nonDigits(load8(b, i))) >> 3
+		if uint(n-1) < 7 && b[i+n] == ',' && (n == 1 || b[i] != '0') && !m.has(idMember) {
+			m.parts[idMember] = span{uint32(i), uint32(i + n)}
+			return i + n
+		}
+	case x == keyMethod && b[i+8] == ':':
+		if i += 9; b[i] == ' ' {
+			i++
+		}
+		if b[i] == '"' && !m.has(methodMember) {
+			end := skipPlain(b, i+1)
+			if end > 0 {
+				m.parts[methodMember] = span{uint32(i), uint32(end)}
+			}
+			return end
+		}
+	case x == keyParams && b[i+8] == ':':
+		if i += 9; b[i] == ' ' {
+			i++
+		}
+		if !m.has(paramsMember) {
+			end := m.parseParams(i)
+			if end > 0 {
+				m.parts[paramsMember] = span{uint32(i), uint32(end)}
+			} else {
+				m.nargs, m.more = 0, false
+			}
+			return end
+		}
+	}
+	return 0
+}
+
+// parseValue passes the value of a member.
+func (m *Message) parseValue(which member, i int) int {
+	if i < len(m.frame) && !m.has(which) {
+		switch which {
+		case paramsMember:
+			return m.parseParams(i)
+		case methodMember:
+			end := skipValue(m.frame, i, 1)
+			if end > 0 && m.frame[i] == '"' {
+				m.decodeMethod(m.frame[i:end])
+			}
+			return end
+		}
+	}
+	return skipValue(m.frame, i, 1)
+}
+
 // nextChild passes what follows a child of a container: a comma, then more is
 // true and the offset is that of the next child, or the closing bracket.
 func nextChild(b []byte, i int, closer byte) (next int, more bool) {
@@ -119,9 +174,12 @@ func nextChild(b []byte, i int, closer byte) (next int, more bool) {
 	return fail(i, badSeparator), false
 }
 
-// record keeps a known member, whose value is at b[start:end], unless there is
-// one already or the value is of the wrong type.
+// record keeps a known member, whose value begins and ends at the offsets, unless
+// there is one already or the value is of the wrong type.
 func (m *Message) record(which member, start, end int) fault {
+	if which == otherMember {
+		return ok
+	}
 	if m.has(which) {
 		return duplicate
 	}
@@ -198,24 +256,22 @@ func (m *Message) parseParams(i int) int {
 			}
 		}
 		start := i
-		if i < len(b) && b[i]-'0' <= 9 {
-			i = skipNumber(b, i)
-		} else {
-			i = skipValue(b, i, 2)
-		}
-		if i < 0 {
+		if i = skipValue(b, i, 2); i < 0 {
 			return i
 		}
 		if n := m.nargs; n < maxArgs {
-			m.args[n].key = key
-			m.args[n].val = span{uint32(start), uint32(i)}
+			a := &m.args[n]
+			a.key, a.val = key, span{uint32(start), uint32(i)}
 			m.nargs = n + 1
 		} else {
 			m.more = true
 		}
-		if i+1 < len(b) && b[i] == ',' && b[i+1] > ' ' {
+		if i < len(b)-1 && b[i] == ',' && b[i+1] > ' ' {
 			i++
 			continue
+		}
+		if i < len(b) && b[i] == closer {
+			return i + 1
 		}
 		var more bool
 		if i, more = nextChild(b, i, closer); !more {

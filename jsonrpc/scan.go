@@ -333,18 +333,17 @@ func skipDigits(b []byte, i int) int {
 
 // skipNumber passes a number; b[i] is its first byte, a minus or a digit.
 func skipNumber(b []byte, i int) int {
-	var x uint64
 	if i >= 0 && i < len(b)-7 {
-		x = load8(b, i)
-	} else {
-		x = lastWord(b, i)
-	}
-	if n := bits.TrailingZeros64(nonDigits(x)) >> 3; uint(n-1) < 7 {
 		// A number of one to seven digits, most likely.
-		c := byte(x >> (8 * n))
-		if c != '.' && c|0x20 != 'e' && (n == 1 || byte(x) != '0') {
-			return i + n
+		x := load8(b, i)
+		if n := bits.TrailingZeros64(nonDigits(x)) >> 3; uint(n-1) < 7 {
+			c := byte(x >> (8 * n))
+			if c != '.' && c|0x20 != 'e' && (n == 1 || byte(x) != '0') {
+				return i + n
+			}
 		}
+	} else if i >= 0 && i < len(b)-1 && b[i] != '-' && (b[i+1] == ',' || b[i+1] == ']' || b[i+1] == '}') {
+		return i + 1 // one digit near the end of the text
 	}
 	return skipLongNumber(b, i)
 }

@@ -1,5 +1,7 @@
 package mjson
 
+import "strconv"
+
 // A Printer formats like [Appendf], with the choices of its fields. The zero
 // value is what Appendf uses. A Printer holds no state: it may be copied and
 // used by several goroutines.
@@ -28,8 +30,38 @@ func Appendf(dst []byte, format string, args ...any) ([]byte, error) {
 // kept, and none of them escapes: formatting allocates only to grow dst, and
 // for %M.
 func (p Printer) Appendf(dst []byte, format string, args ...any) ([]byte, error) {
-	f := formatter{slash: p.EscapeSlash}
-	for i := 0; i < len(format); {
+	// Text and integers first, which need no state.
+	i, next := 0, 0
+	for i < len(format) {
+		text := i
+		for i < len(format) && format[i] != '%' {
+			i++
+		}
+		dst = append(dst, format[text:i]...)
+		if i+1 >= len(format) || format[i+1] != 'd' || next >= len(args) {
+			break
+		}
+		switch v := args[next].(type) {
+		case int:
+			dst = strconv.AppendInt(dst, int64(v), 10)
+		case int64:
+			dst = strconv.AppendInt(dst, v, 10)
+		default:
+			return p.appendf(dst, format, i, next, args)
+		}
+		next++
+		i += 2
+	}
+	if i == len(format) {
+		return dst, nil
+	}
+	return p.appendf(dst, format, i, next, args)
+}
+
+// appendf is Appendf from offset i of the format and from args[next] on.
+func (p Printer) appendf(dst []byte, format string, i, next int, args []any) ([]byte, error) {
+	f := formatter{slash: p.EscapeSlash, next: next}
+	for i < len(format) {
 		text := i
 		for i < len(format) && format[i] != '%' {
 			i++
