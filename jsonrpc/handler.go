@@ -74,11 +74,12 @@ func Serve(ctx context.Context, dst []byte, m *Message, h Handler) []byte {
 
 // serve runs a handler and turns a panic into an internal error.
 func serve(ctx context.Context, h Handler, w *Response, r *Request) {
-	start := len(w.buf)
+	start, returned := len(w.buf), false
 	defer func() {
-		if recover() != nil {
+		if !returned && recover() != nil {
 			w.panicked(start)
 		}
 	}()
 	h.ServeRPC(ctx, w, r)
+	returned = true
 }

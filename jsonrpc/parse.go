@@ -33,19 +33,23 @@ func (m *Message) parse(frame []byte) (int, fault) {
 	if len(frame) > MaxText {
 		return MaxText, tooLong
 	}
-	i := skipSpace(frame, 0)
-	if i >= len(frame) {
-		return i, truncated
-	}
-	if frame[i] != '{' {
-		return i, notObject
+	i := 0
+	if len(frame) == 0 || frame[0] != '{' {
+		if i = skipSpace(frame, 0); i >= len(frame) {
+			return i, truncated
+		}
+		if frame[i] != '{' {
+			return i, notObject
+		}
 	}
 	i, misshapen := m.parseMembers(i + 1)
 	if i < 0 {
 		return failed(i)
 	}
-	if i = skipSpace(frame, i); i < len(frame) {
-		return i, trailing
+	if i < len(frame) {
+		if i = skipSpace(frame, i); i < len(frame) {
+			return i, trailing
+		}
 	}
 	if misshapen < 0 {
 		return failed(misshapen)
@@ -82,6 +86,9 @@ func (m *Message) parseMembers(i int) (next, misshapen int) {
 			}
 			continue
 		}
+		if i == len(b)-1 && b[i] == '}' {
+			return i + 1, misshapen
+		}
 		var more bool
 		if i, more = nextChild(b, i, '}'); i < 0 && which == idMember && b[start] != '"' {
 			m.parts[idMember] = span{} // a number may have lost digits
@@ -103,12 +110,15 @@ func (m *Message) usualMember(i int) int {
 		return 0
 	}
 	switch x := load8(b, i); {
-	case x&(1<<32-1) == keyID && b[i+4] == ':':
-		if i += 5; b[i] == ' ' {
+	case x&(1<<40-1) == keyID|':'<<32:
+		if i += 5; byte(x>>40) == ' ' {
 			i++
 		}
-		n := bits.TrailingZeros64(nonDigits(load8(b, i))) >> 3
-		if uint(n-1) < 7 && b[i+n] == ',' && (n == 1 || b[i] != '0') && !m.has(idMember) {
+		if i >= 0 && i < len(b)-7 {
+			x = load8(b, i)
+		}
+		n := bits.TrailingZeros64(nonDigits(x)) >> 3
+		if uint(n-1) < 7 && byte(x>>(8*n)) == ',' && (n == 1 || byte(x) != '0') && !m.has(idMember) {
 			m.parts[idMember] = span{uint32(i), uint32(i + n)}
 			return i + n
 		}
@@ -245,7 +255,10 @@ func (m *Message) parseParams(i int) int {
 	if closer != '}' && closer != ']' {
 		return skipValue(b, i, 1)
 	}
-	if i = skipSpace(b, i+1); i < len(b) && b[i] == closer {
+	if i++; i < len(b) && b[i] <= ' ' {
+		i = skipSpace(b, i)
+	}
+	if i < len(b) && b[i] == closer {
 		return i + 1
 	}
 	for {
@@ -266,8 +279,13 @@ func (m *Message) parseParams(i int) int {
 		} else {
 			m.more = true
 		}
-		if i < len(b)-1 && b[i] == ',' && b[i+1] > ' ' {
-			i++
+		if i >= 0 && i < len(b)-2 && b[i] == ',' {
+			if i++; b[i] == ' ' {
+				i++
+			}
+			if b[i] <= ' ' {
+				i = skipSpace(b, i)
+			}
 			continue
 		}
 		if i < len(b) && b[i] == closer {
@@ -291,8 +309,13 @@ func skipKey(b []byte, i int) (int, span) {
 		return end, span{}
 	}
 	key := span{uint32(i), uint32(end)}
-	if end+1 < len(b) && b[end] == ':' && b[end+1] > ' ' {
-		return end + 1, key
+	if end >= 0 && end < len(b)-2 && b[end] == ':' {
+		if b[end+1] > ' ' {
+			return end + 1, key
+		}
+		if b[end+1] == ' ' && b[end+2] > ' ' {
+			return end + 2, key
+		}
 	}
 	return skipColon(b, end), key
 }

@@ -2,6 +2,7 @@ package jsonrpc
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 )
@@ -151,7 +152,7 @@ func (w *Response) Detach() *Response {
 func (w *Response) writeError(code int, message string, data []byte) {
 	w.failed = true
 	w.buf = appendErrorHead(w.buf, w.id, w.code(code))
-	if !w.newline {
+	if !w.newline && !utf8.ValidString(message) {
 		// Texts of Go errors may quote any bytes; a strict peer would drop the
 		// answer and wait on.
 		message = strings.ToValidUTF8(message, "\ufffd")

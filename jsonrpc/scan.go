@@ -210,8 +210,8 @@ func load8(b []byte, i int) uint64 {
 // lastWord is load8 for the bytes from offset i to the end of the text, of which
 // there are less than eight; the others are 0.
 func lastWord(b []byte, i int) uint64 {
-	if len(b) >= 8 {
-		return load8(b, len(b)-8) >> (8 * uint(8-len(b)+i))
+	if last := len(b) - 8; last >= 0 {
+		return load8(b[last:last+8], 0) >> (8 * uint(i-last))
 	}
 	var x uint64
 	for n, c := range b[i:] {
@@ -253,7 +253,7 @@ func skipString(b []byte, i int) int {
 			continue
 		}
 		i += bits.TrailingZeros64(m) >> 3
-		if i < len(b) && b[i] == '"' {
+		if uint(i) < uint(len(b)) && b[i] == '"' {
 			return i + 1
 		}
 		i = skipSpecial(b, i)
@@ -274,7 +274,7 @@ func skipPlain(b []byte, i int) int {
 		}
 		if m != 0 {
 			i += bits.TrailingZeros64(m) >> 3
-			if i < len(b) && b[i] == '"' {
+			if uint(i) < uint(len(b)) && b[i] == '"' {
 				return i + 1
 			}
 			return 0
