@@ -2,7 +2,6 @@ package jsonrpc
 
 import (
 	"bytes"
-	"math/bits"
 
 	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 )
@@ -117,8 +116,8 @@ func (m *Message) usualMember(i int) int {
 		if i >= 0 && i < len(b)-7 {
 			x = load8(b, i)
 		}
-		n := bits.TrailingZeros64(nonDigits(x)) >> 3
-		if uint(n-1) < 7 && byte(x>>(8*n)) == ',' && (n == 1 || byte(x) != '0') && !m.has(idMember) {
+		n := shortNumber(x)
+		if n > 0 && byte(x>>(8*n)) == ',' && !m.has(idMember) {
 			m.parts[idMember] = span{uint32(i), uint32(i + n)}
 			return i + n
 		}
@@ -223,30 +222,36 @@ func (m *Message) decodeMethod(quoted []byte) bool {
 
 // classify sets the kind of a message whose text is sound.
 func (m *Message) classify() fault {
-	nullID := m.has(idMember) && m.frame[m.parts[idMember].off] == 'n'
-	if nullID {
-		m.parts[idMember] = span{}
-	}
 	answer := m.has(resultMember) || m.has(errorMember)
-	switch {
-	case m.has(methodMember) && answer:
-		return bothKinds
-	case answer:
-		m.kind = KindResult
-		if m.has(errorMember) && m.frame[m.parts[errorMember].off] != 'n' {
-			m.kind = KindError
+	if m.has(methodMember) && !answer {
+		switch {
+		case !m.has(idMember):
+			m.kind = KindNotification
+		case m.nullID():
+			return badID
+		default:
+			m.kind = KindCall
 		}
-	case !m.has(methodMember):
+		return ok
+	}
+	switch {
+	case !answer:
 		return noKind
-	case nullID:
-		return badID
-	case m.has(idMember):
-		m.kind = KindCall
+	case m.has(methodMember):
+		return bothKinds
+	case m.has(errorMember) && m.frame[m.parts[errorMember].off] != 'n':
+		m.kind = KindError
 	default:
-		m.kind = KindNotification
+		m.kind = KindResult
+	}
+	if m.has(idMember) && m.nullID() {
+		m.parts[idMember] = span{}
 	}
 	return ok
 }
+
+// nullID reports whether the id, which is there, is null.
+func (m *Message) nullID() bool { return m.frame[m.parts[idMember].off] == 'n' }
 
 // parseParams passes the value of params and records its first children.
 func (m *Message) parseParams(i int) int {

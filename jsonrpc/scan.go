@@ -334,18 +334,26 @@ func skipDigits(b []byte, i int) int {
 // skipNumber passes a number; b[i] is its first byte, a minus or a digit.
 func skipNumber(b []byte, i int) int {
 	if i >= 0 && i < len(b)-7 {
-		// A number of one to seven digits, most likely.
-		x := load8(b, i)
-		if n := bits.TrailingZeros64(nonDigits(x)) >> 3; uint(n-1) < 7 {
-			c := byte(x >> (8 * n))
-			if c != '.' && c|0x20 != 'e' && (n == 1 || byte(x) != '0') {
-				return i + n
-			}
+		if n := shortNumber(load8(b, i)); n > 0 {
+			return i + n
 		}
-	} else if i >= 0 && i < len(b)-1 && b[i] != '-' && (b[i+1] == ',' || b[i+1] == ']' || b[i+1] == '}') {
-		return i + 1 // one digit near the end of the text
+		return skipLongNumber(b, i)
+	}
+	if n := shortNumber(lastWord(b, i)); n > 0 {
+		return i + n
 	}
 	return skipLongNumber(b, i)
+}
+
+// shortNumber returns the length of an integer of one to seven digits, the most
+// likely number, that x begins with, or 0.
+func shortNumber(x uint64) int {
+	n := bits.TrailingZeros64(nonDigits(x)) >> 3
+	c := byte(x >> (8 * n))
+	if uint(n-1) >= 7 || c == '.' || c|0x20 == 'e' || n > 1 && byte(x) == '0' {
+		return 0
+	}
+	return n
 }
 
 // skipLongNumber passes any number.
