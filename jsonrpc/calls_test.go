@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -604,5 +605,72 @@ func TestErrorText(t *testing.T) {
 			}
 		}
 		l.close()
+	})
+}
+
+// With retries a call is never so far ahead of the oldest one that the peer has
+// forgotten it.
+func TestRetryWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Retries: 2, FirstID: 100, MaxInFlight: 50})
+		var calls sync.WaitGroup
+		calls.Go(func() {
+			if got, err := b.conn.Call(t.Context(), nil, "Slow", ""); err != nil || string(got) != `"slow"` {
+				t.Errorf("Slow: %s, %v", got, err)
+			}
+		})
+		b.want("the oldest", `{"id":100,"method":"Slow"}`)
+		for i := range 60 {
+			calls.Go(func() {
+				if _, err := b.conn.Call(t.Context(), nil, "Quick", "[%d]", i); err != nil {
+					t.Errorf("Quick %d: %v", i, err)
+				}
+			})
+		}
+		answer := func() (n int) {
+			for _, l := range b.lines() {
+				if id := mjson.Find([]byte(l), "$.id").Raw; string(id) != "100" {
+					b.send(string(jsonrpc.AppendResult(nil, id, []byte("1"))) + "\n")
+					n++
+				}
+			}
+			return n
+		}
+		if n := answer(); n != 31 {
+			t.Errorf("%d calls beside the oldest one, want 31", n)
+		}
+		if n := answer(); n != 0 {
+			t.Errorf("%d more calls while the oldest one waits", n)
+		}
+		b.send(`{"id":100,"result":"slow"}` + "\n")
+		for answer() > 0 {
+		}
+		calls.Wait()
+		b.close()
+	})
+}
+
+// TestDamagedCall: a peer that could not parse a call gets it again, as long as
+// retries are left; the last such answer is the error of the call.
+func TestDamagedCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Retries: 2, FirstID: 7})
+		ended := make(chan error, 1)
+		go func() {
+			_, err := b.conn.Call(t.Context(), nil, "M", "")
+			ended <- err
+		}()
+		for range 3 {
+			b.want("the call", `{"id":7,"method":"M"}`)
+			b.send(`{"id":7,"error":{"code":-32700,"message":"damaged"}}` + "\n")
+		}
+		e, is := errors.AsType[*jsonrpc.Error](<-ended)
+		if !is || e.Code != jsonrpc.CodeParseError {
+			t.Errorf("got %v", e)
+		}
+		if s := b.conn.Stats(); s.Retried != 2 || time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)) > time.Second {
+			t.Errorf("retried %d times", s.Retried)
+		}
+		b.close()
 	})
 }

@@ -49,7 +49,8 @@ type ConnOptions struct {
 	// Retries is how often a call is sent again, under the same id, when no
 	// answer came for RetryAfter (default 1 s). Default 0. Use it towards
 	// peers that remember their replies, as a Conn does: their handler still
-	// runs once.
+	// runs once. A call then waits until it is less than 32 ids ahead of the
+	// oldest one, because the peer remembers no more.
 	Retries    int
 	RetryAfter time.Duration
 	// QueueLen bounds the requests that wait for the lane; further calls are
@@ -57,8 +58,9 @@ type ConnOptions struct {
 	QueueLen int
 	// MaxBeside bounds the handlers that run beside the lane. Default 4.
 	MaxBeside int
-	// MaxHandlers bounds all handlers that run or wait in a call, and, apart
-	// from them, the answers that are detached. Default 32.
+	// MaxHandlers bounds the handlers of the lane that run or wait in a call,
+	// and, apart from them, the answers that are detached; further requests
+	// are answered CodeBusy. Default 32.
 	MaxHandlers int
 	// WriteQueue bounds the frames that wait to be written. Default 64.
 	WriteQueue int
@@ -67,8 +69,8 @@ type ConnOptions struct {
 	// Codes, if set, translates the error codes of handlers; see
 	// ManagementCode.
 	Codes func(code int) int
-	// FirstID is the id of the first call. 0 takes a random one, so that a
-	// late reply to an earlier connection does not fit.
+	// FirstID is the id of the first call, below 2^53. 0 takes a random one,
+	// so that a late reply to an earlier connection does not fit.
 	FirstID uint64
 	// Observer, if set, is told what happens on the connection. It runs on
 	// the reading or the writing goroutine and must not block.
@@ -122,6 +124,7 @@ type Conn struct {
 
 	msg      Message       // what the reader is looking at
 	resp     Response      // for immediate handlers
+	session  atomic.Uint32 // of the peer
 	owed     tally         // what is still to be served or written
 	done     chan struct{} // closed at the end
 	stop     sync.Once
@@ -137,6 +140,9 @@ func NewConn(f Framer, o *ConnOptions) *Conn {
 	c := &Conn{framer: f, opts: o.resolved(), done: make(chan struct{})}
 	c.sched, _ = c.opts.Handler.(Scheduler)
 	c.calls.init(c.opts.MaxInFlight, c.opts.FirstID)
+	if c.opts.Retries > 0 {
+		c.calls.window = cacheSize
+	}
 	c.out.init(c.opts.WriteQueue)
 	c.lane.init(c.opts.QueueLen)
 	c.cache.init(!c.opts.NoReplyCache)
@@ -151,7 +157,7 @@ var errRunTwice = errors.New("jsonrpc: Conn.Run called twice")
 // returned. Handlers get a context derived from ctx. The error is nil after
 // Close and after the end of ctx, else that of the framer. After io.EOF, which
 // means that the peer will send no more, the requests that have come are still
-// served and answered, for CallTimeout at most. A Conn runs once.
+// served and answered, for one second at most. A Conn runs once.
 func (c *Conn) Run(ctx context.Context) error {
 	if !c.started.CompareAndSwap(false, true) {
 		return errRunTwice
@@ -168,6 +174,9 @@ func (c *Conn) Run(ctx context.Context) error {
 	cancel()
 	stop()
 	c.workers.Wait()
+	if c.cause != nil && errors.Is(err, io.EOF) {
+		return err // a write that failed after it is no news
+	}
 	return c.cause
 }
 
@@ -182,9 +191,13 @@ func (c *Conn) Close() error {
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // NewSession tells the connection that the peer has started anew, so that its
-// ids mean new requests: it forgets the replies it has kept. A Sys.Init
-// notification of the peer has the same effect.
-func (c *Conn) NewSession() { c.cache.reset() }
+// ids mean new requests: it forgets the replies it has kept, and drops those to
+// requests that are still being served. A Sys.Init notification of the peer has
+// the same effect.
+func (c *Conn) NewSession() {
+	c.session.Add(1)
+	c.cache.reset()
+}
 
 // Stats returns the counters of the connection.
 func (c *Conn) Stats() Stats { return c.stats.snapshot() }
@@ -201,11 +214,14 @@ func (c *Conn) end(cause error) {
 	})
 }
 
+// drainTime is how long a connection whose peer sends no more goes on to serve.
+const drainTime = time.Second
+
 // drain waits until what the peer has asked for is answered. Calls to the peer
 // end: no answer can come any more.
 func (c *Conn) drain() {
 	c.calls.close()
-	t := time.NewTimer(c.opts.CallTimeout)
+	t := time.NewTimer(drainTime)
 	defer t.Stop()
 	if !c.owed.settled() {
 		select {
@@ -326,8 +342,7 @@ func (c *Conn) malformed(ctx context.Context, frame []byte, at int, f fault) {
 	}
 	if o := c.out.get(); o != nil {
 		o.frame = AppendError(o.frame, c.msg.ID(), c.code(err.Code), err.Reason, nil)
-		o.fault = true
-		c.sendSoon(o)
+		c.sendRefusal(o)
 	}
 }
 

@@ -3,69 +3,10 @@ package jsonrpc
 import (
 	"bytes"
 	"context"
-	"sync"
-	"sync/atomic"
 )
 
 // sysInit is the notification by which a host says that it has started.
 const sysInit = "Sys.Init"
-
-// job is a request on its way to a handler. It owns copies of everything, so
-// that the reader can go on.
-type job struct {
-	req  Request
-	slot cacheRef
-}
-
-// laneQueue is the bounded queue of requests that wait for the lane.
-type laneQueue struct {
-	queue  chan *job
-	free   chan *job
-	beside atomic.Int64 // handlers that run beside the lane
-	busy   atomic.Int64 // handlers that run or wait, the lane's included
-
-	start  sync.Mutex // held while a runner is started
-	closed bool       // no more runners
-}
-
-func (q *laneQueue) init(n int) {
-	q.queue = make(chan *job, n)
-	q.free = make(chan *job, n+8)
-}
-
-// close keeps new runners from starting, and wakes the one that waits for a
-// request; one that is busy will notice.
-func (q *laneQueue) close() {
-	q.start.Lock()
-	q.closed = true
-	q.start.Unlock()
-	select {
-	case q.queue <- nil:
-	default:
-	}
-}
-
-func (q *laneQueue) get(r *Request) *job {
-	var j *job
-	select {
-	case j = <-q.free:
-	default:
-		j = new(job)
-	}
-	r.copyTo(&j.req)
-	return j
-}
-
-func (q *laneQueue) put(j *job) {
-	if cap(j.req.frame) > maxKept {
-		return
-	}
-	j.slot = cacheRef{}
-	select {
-	case q.free <- j:
-	default:
-	}
-}
 
 // serve passes a request to its handler, or refuses it.
 func (c *Conn) serve(ctx context.Context, m *Message) {
@@ -91,8 +32,7 @@ func (c *Conn) serve(ctx context.Context, m *Message) {
 		c.serveBeside(ctx, &m.Request, slot)
 		return
 	}
-	j := c.lane.get(&m.Request)
-	j.slot = slot
+	j := c.newJob(&m.Request, slot)
 	c.owed.add()
 	select {
 	case c.lane.queue <- j:
@@ -107,7 +47,7 @@ func (c *Conn) serve(ctx context.Context, m *Message) {
 func (c *Conn) serveNow(ctx context.Context, r *Request) {
 	o := c.out.get()
 	w := &c.resp
-	c.prepare(w, o, r, cacheRef{})
+	c.prepare(w, o, r, cacheRef{}, c.session.Load())
 	serve(ctx, c.opts.Handler, w, r)
 	c.finish(w, o, c.sendSoon)
 }
@@ -119,8 +59,7 @@ func (c *Conn) serveBeside(ctx context.Context, r *Request, slot cacheRef) {
 		c.refuseBusy(r, slot)
 		return
 	}
-	j := c.lane.get(r)
-	j.slot = slot
+	j := c.newJob(r, slot)
 	c.owed.add()
 	c.workers.Go(func() {
 		defer c.lane.beside.Add(-1)
@@ -136,8 +75,7 @@ func (c *Conn) refuseBusy(r *Request, slot cacheRef) {
 	if !r.IsNotification() {
 		o := c.out.get()
 		o.frame = AppendError(o.frame, r.ID(), c.code(CodeBusy), ErrBusy.Message, nil)
-		o.fault = true
-		c.sendSoon(o)
+		c.sendRefusal(o)
 	}
 }
 
@@ -162,18 +100,30 @@ func (c *Conn) retry(m *Message) (cacheRef, bool) {
 	return slot, false
 }
 
+// newJob returns a copy of a request for a handler.
+func (c *Conn) newJob(r *Request, slot cacheRef) *job {
+	j := c.lane.get(r)
+	j.slot, j.session = slot, c.session.Load()
+	return j
+}
+
 // prepare makes w ready for a request; its answer goes into o.
-func (c *Conn) prepare(w *Response, o *outFrame, r *Request, slot cacheRef) {
+func (c *Conn) prepare(w *Response, o *outFrame, r *Request, slot cacheRef, session uint32) {
 	w.conn, w.codes = c, c.opts.Codes
 	w.reset(o.frame, r.ID())
-	w.slot = slot
+	w.slot, w.session = slot, session
 }
 
 // run serves a job and sends the answer.
 func (c *Conn) run(ctx context.Context, w *Response, j *job) {
 	o := c.out.get()
-	c.prepare(w, o, &j.req, j.slot)
+	c.prepare(w, o, &j.req, j.slot, j.session)
+	defer c.ran(w, o, j) // also when the handler ends its goroutine
 	serve(ctx, c.opts.Handler, w, &j.req)
+}
+
+// ran sends the answer of a job.
+func (c *Conn) ran(w *Response, o *outFrame, j *job) {
 	c.finish(w, o, c.send)
 	c.lane.put(j)
 	c.owed.done()
@@ -193,8 +143,14 @@ func (c *Conn) finish(w *Response, o *outFrame, send func(*outFrame)) {
 }
 
 // reply sends an answer, or an error instead of one that the peer would not
-// take, and keeps it for a retry.
+// take, and keeps it for a retry. An answer to a request of an earlier session is
+// dropped: its id may mean another request now.
 func (c *Conn) reply(w *Response, o *outFrame, send func(*outFrame)) {
+	if w.session != c.session.Load() {
+		c.stats.stale.Add(1)
+		c.out.put(o)
+		return
+	}
 	if c.tooLong(o.frame) {
 		c.refuse(o.frame)
 		o.frame = AppendError(o.frame[:0], w.id, c.code(CodeTooLarge), "the reply is too long", nil)

@@ -17,21 +17,24 @@ const maxKept = 64 << 10
 // outFrame is a frame on its way out. A call's frame is only copied here; the
 // call keeps its own for retries.
 type outFrame struct {
-	frame []byte
-	call  uint64 // id of the call it belongs to, or 0
-	fault bool   // it answers with an error
+	frame   []byte
+	call    uint64 // id of the call it belongs to, or 0
+	fault   bool   // it answers with an error
+	refusal bool   // it holds one of the places for refusals
 }
 
 // outQueue is the bounded queue of frames that wait for the writer, with the
 // buffers that are not in use.
 type outQueue struct {
-	queue chan *outFrame
-	free  chan *outFrame
+	queue    chan *outFrame
+	free     chan *outFrame
+	refusals chan struct{} // a place for each refusal in the queue
 }
 
 func (q *outQueue) init(n int) {
 	q.queue = make(chan *outFrame, n)
 	q.free = make(chan *outFrame, n+8)
+	q.refusals = make(chan struct{}, max(n/4, 1))
 }
 
 // get returns an empty frame.
@@ -44,12 +47,20 @@ func (q *outQueue) get() *outFrame {
 	}
 }
 
+// settle gives the place of a refusal back.
+func (q *outQueue) settle(o *outFrame) {
+	if o.refusal {
+		o.refusal = false
+		<-q.refusals
+	}
+}
+
 // put takes a frame back.
 func (q *outQueue) put(o *outFrame) {
 	if cap(o.frame) > maxKept {
 		return
 	}
-	o.frame, o.call, o.fault = o.frame[:0], 0, false
+	o.frame, o.call, o.fault, o.refusal = o.frame[:0], 0, false, false
 	select {
 	case q.free <- o:
 	default:
@@ -95,6 +106,7 @@ func (c *Conn) write(o *outFrame) {
 			c.end(err)
 		}
 	}
+	c.out.settle(o)
 	c.out.put(o)
 	c.owed.done()
 }
@@ -170,8 +182,36 @@ func (c *Conn) sendSoon(o *outFrame) {
 	c.owed.done()
 }
 
+// refusalPatience is how long the reading goroutine waits to send a refusal. On
+// a line that is idle the writer is quicker; on one that is flooded, refusals
+// must not hold up the reader or keep other answers waiting.
+const refusalPatience = time.Millisecond
+
+// sendRefusal queues an error that the reading goroutine or a full lane answers
+// with. Refusals fill a part of the queue at most; those beyond it are dropped.
+func (c *Conn) sendRefusal(o *outFrame) {
+	o.fault = true
+	select {
+	case c.out.refusals <- struct{}{}:
+	default:
+		t := time.NewTimer(refusalPatience)
+		defer t.Stop()
+		select {
+		case c.out.refusals <- struct{}{}:
+		case <-c.done:
+			return
+		case <-t.C:
+			c.unsent(o, ErrBusy)
+			return
+		}
+	}
+	o.refusal = true
+	c.sendSoon(o)
+}
+
 // unsent counts an answer that could not be sent.
 func (c *Conn) unsent(o *outFrame, err error) {
+	c.out.settle(o)
 	c.stats.unsent.Add(1)
 	c.observe(EventUnsent, o.frame, err)
 	c.out.put(o)

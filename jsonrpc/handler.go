@@ -72,11 +72,13 @@ func Serve(ctx context.Context, dst []byte, m *Message, h Handler) []byte {
 	return dst
 }
 
-// serve runs a handler and turns a panic into an internal error.
+// serve runs a handler and turns a panic, or the end of its goroutine, into an
+// internal error.
 func serve(ctx context.Context, h Handler, w *Response, r *Request) {
 	start, returned := len(w.buf), false
 	defer func() {
-		if !returned && recover() != nil {
+		if !returned {
+			recover()
 			w.panicked(start)
 		}
 	}()

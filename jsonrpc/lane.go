@@ -2,8 +2,67 @@ package jsonrpc
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 )
+
+// job is a request on its way to a handler. It owns copies of everything, so
+// that the reader can go on.
+type job struct {
+	req     Request
+	slot    cacheRef
+	session uint32
+}
+
+// laneQueue is the bounded queue of requests that wait for the lane.
+type laneQueue struct {
+	queue  chan *job
+	free   chan *job
+	beside atomic.Int64 // handlers that run beside the lane
+	busy   atomic.Int64 // handlers that run or wait, the lane's included
+
+	start  sync.Mutex // held while a runner is started
+	closed bool       // no more runners
+}
+
+func (q *laneQueue) init(n int) {
+	q.queue = make(chan *job, n)
+	q.free = make(chan *job, n+8)
+}
+
+// close keeps new runners from starting, and wakes the one that waits for a
+// request; one that is busy will notice.
+func (q *laneQueue) close() {
+	q.start.Lock()
+	q.closed = true
+	q.start.Unlock()
+	select {
+	case q.queue <- nil:
+	default:
+	}
+}
+
+func (q *laneQueue) get(r *Request) *job {
+	var j *job
+	select {
+	case j = <-q.free:
+	default:
+		j = new(job)
+	}
+	r.copyTo(&j.req)
+	return j
+}
+
+func (q *laneQueue) put(j *job) {
+	if cap(j.req.frame) > maxKept {
+		return
+	}
+	j.slot = cacheRef{}
+	select {
+	case q.free <- j:
+	default:
+	}
+}
 
 // runner is a goroutine that runs the handlers of the lane while it holds the
 // lane. When a handler waits in a call, the lane goes to a new runner and the
@@ -51,16 +110,27 @@ func (r *runner) newContext() { r.ctx = &laneContext{Context: r.base, runner: r}
 // loop runs one request after the other until the lane is gone.
 func (r *runner) loop() {
 	c := r.conn
+	lost := true
+	defer func() {
+		if lost { // the handler ended this goroutine
+			c.lane.busy.Add(-1)
+			c.startLane(r.base)
+		}
+	}()
 	for j := range c.lane.queue {
 		if j == nil || c.ended() {
-			return
+			break
 		}
-		c.lane.busy.Add(1)
+		if c.lane.busy.Add(1) > int64(c.opts.MaxHandlers) {
+			c.lane.busy.Add(-1)
+			c.refuseJob(j)
+			continue
+		}
 		r.ctx.held.Store(true)
 		c.run(r.ctx, &r.resp, j)
 		c.lane.busy.Add(-1)
 		if !r.ctx.held.CompareAndSwap(true, false) {
-			return // another runner has the lane
+			break // another runner has the lane
 		}
 		if r.resp.away {
 			// Whoever answers may still call with that ctx, and must not give
@@ -68,16 +138,19 @@ func (r *runner) loop() {
 			r.newContext()
 		}
 	}
+	lost = false
 }
 
-// leaveLane gives the lane away, if it is held and not too many handlers wait
-// already.
+// refuseJob refuses a request for which there is no room among the handlers.
+func (c *Conn) refuseJob(j *job) {
+	c.refuseBusy(&j.req, j.slot)
+	c.lane.put(j)
+	c.owed.done()
+}
+
+// leaveLane gives the lane away, if it is held.
 func (l *laneContext) leaveLane() {
-	c := l.runner.conn
-	if c.lane.busy.Load() >= int64(c.opts.MaxHandlers) {
-		return
-	}
 	if l.held.CompareAndSwap(true, false) {
-		c.startLane(l.runner.base)
+		l.runner.conn.startLane(l.runner.base)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -333,7 +334,7 @@ func TestRunWaits(t *testing.T) {
 					t.Errorf("Run: %v", err)
 				}
 				if name == "EOF" { // what was asked for before the end may still be answered
-					s.want(t, "13s stuck ends", "13s stuck ends")
+					s.want(t, "4s stuck ends", "4s stuck ends")
 				} else {
 					s.want(t, "3s stuck ends", "3s stuck ends")
 				}
@@ -368,5 +369,73 @@ func TestRunEarlyEnds(t *testing.T) {
 			t.Errorf("with a ctx that is over: %v", err)
 		}
 		<-c.Done()
+	})
+}
+
+// TestLaneChains: handlers on both sides call each other, more of them than may
+// wait. Some are refused, none waits for a timeout.
+func TestLaneChains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l *link
+		chain := func(peer func() *jsonrpc.Conn) *jsonrpc.Mux {
+			m := &jsonrpc.Mux{}
+			m.HandleFunc("Chain", func(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Request) {
+				n, _ := r.Arg(0).Int()
+				if n > 0 {
+					if _, err := peer().Call(ctx, nil, "Chain", "[%d]", n-1); err != nil {
+						w.Fail(err)
+						return
+					}
+				}
+				w.Resultf("%d", n)
+			})
+			return m
+		}
+		opts := func(m *jsonrpc.Mux) *jsonrpc.ConnOptions {
+			return &jsonrpc.ConnOptions{Handler: m, MaxHandlers: 8, MaxInFlight: 100}
+		}
+		l = newLink(t, t.Context(), nil, nil, opts(chain(func() *jsonrpc.Conn { return l.a })), opts(chain(func() *jsonrpc.Conn { return l.b })))
+		synctest.Wait()
+		start := time.Now()
+		var done sync.WaitGroup
+		var good, busy atomic.Int64
+		for range 12 {
+			for _, c := range []*jsonrpc.Conn{l.a, l.b} {
+				done.Go(func() {
+					switch _, err := c.Call(t.Context(), nil, "Chain", "[3]"); {
+					case err == nil:
+						good.Add(1)
+					case errors.Is(err, jsonrpc.ErrBusy):
+						busy.Add(1)
+					default:
+						t.Error(err)
+					}
+				})
+			}
+		}
+		done.Wait()
+		if took := time.Since(start); took > time.Second || good.Load() == 0 {
+			t.Errorf("%d good, %d busy after %v", good.Load(), busy.Load(), took)
+		}
+		l.close()
+	})
+}
+
+// TestLaneGoexit: a handler that ends its goroutine is answered for, and the
+// lane goes on.
+func TestLaneGoexit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mux := sumMux()
+		mux.HandleFunc("Exit", func(context.Context, *jsonrpc.Response, *jsonrpc.Request) { runtime.Goexit() })
+		b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Handler: mux})
+		for range 3 {
+			b.send(`{"id":"x","method":"Exit"}` + "\n")
+			if got := b.one(); !strings.Contains(got, `"code":-32603`) {
+				t.Errorf("got %s", got)
+			}
+			b.conn.NewSession()
+		}
+		b.probe("Goexit")
+		b.close()
 	})
 }

@@ -21,6 +21,7 @@ type Response struct {
 
 	conn     *Conn    // nil on an Engine
 	slot     cacheRef // remembers the answer for a retry
+	session  uint32   // of the peer, in which the request came
 	failed   bool     // the answer is an error
 	detached bool     // made by Detach: sent as soon as it is answered
 	away     bool     // Detach was called: the answer comes from elsewhere
@@ -133,13 +134,15 @@ func (w *Response) Fail(err error) {
 // On an Engine, which cannot send later, the request stays unanswered.
 func (w *Response) Detach() *Response {
 	d := &Response{
-		id: append([]byte(nil), w.id...), conn: w.conn, slot: w.slot, detached: true,
+		id: append([]byte(nil), w.id...), conn: w.conn, slot: w.slot, session: w.session, detached: true,
 		codes: w.codes, printer: w.printer,
 	}
 	switch {
 	case !w.open() || w.conn == nil:
 		d.answered = true
 	case !w.conn.detach():
+		w.conn.cache.drop(w.slot)
+		w.slot = cacheRef{}
 		w.answered, d.answered = false, true
 		w.Fail(ErrBusy)
 	default:

@@ -284,3 +284,29 @@ func portFails(t *testing.T, how string, at int) bool {
 	}
 	return hit
 }
+
+// A reply to a request of the session before is not sent: its id may belong to
+// another request by now.
+func TestStaleReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mux := sumMux()
+		slow := func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) {
+			time.Sleep(time.Second)
+			w.Result([]byte(`"old"`))
+		}
+		mux.HandleFunc("Slow", slow)
+		mux.HandleFunc("Later", func(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Request) {
+			d := w.Detach()
+			time.AfterFunc(2*time.Second, func() { d.Result([]byte(`"old"`)) })
+		})
+		b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Handler: mux})
+		b.send(`{"id":2,"method":"Later"}` + "\n" + `{"id":1,"method":"Slow"}` + "\n" + `{"method":"Sys.Init"}` + "\n" +
+			`{"id":1,"method":"Sum","params":[2,3]}` + "\n" + `{"id":2,"method":"Sum","params":[3,3]}` + "\n")
+		time.Sleep(5 * time.Second)
+		b.want("the new session", `{"id":1,"result":5}`, `{"id":2,"result":6}`)
+		if s := b.conn.Stats(); s.Stale != 2 {
+			t.Errorf("stale %d, want 2", s.Stale)
+		}
+		b.close()
+	})
+}

@@ -18,6 +18,7 @@ type Stats struct {
 	TimedOut    uint64 // calls that ended without an answer
 	Evicted     uint64 // calls failed because too many were waiting
 	TooLong     uint64 // frames longer than the peer takes
+	Stale       uint64 // answers dropped because the peer has started anew
 	Unsent      uint64 // answers dropped because the peer does not read
 	WriteErrors uint64
 }
@@ -25,7 +26,7 @@ type Stats struct {
 // stats holds the counters while they count.
 type stats struct {
 	received, sent, malformed, merged, orphans, complaints, echoes, busy,
-	joined, replayed, retried, timedOut, evicted, tooLong, unsent, writeErrors atomic.Uint64
+	joined, replayed, retried, timedOut, evicted, tooLong, stale, unsent, writeErrors atomic.Uint64
 }
 
 func (s *stats) snapshot() Stats {
@@ -34,7 +35,7 @@ func (s *stats) snapshot() Stats {
 		Merged: s.merged.Load(), Orphans: s.orphans.Load(), Complaints: s.complaints.Load(),
 		Echoes: s.echoes.Load(), Busy: s.busy.Load(), Joined: s.joined.Load(),
 		Replayed: s.replayed.Load(), Retried: s.retried.Load(), TimedOut: s.timedOut.Load(),
-		Evicted: s.evicted.Load(), TooLong: s.tooLong.Load(), Unsent: s.unsent.Load(),
+		Evicted: s.evicted.Load(), TooLong: s.tooLong.Load(), Stale: s.stale.Load(), Unsent: s.unsent.Load(),
 		WriteErrors: s.writeErrors.Load(),
 	}
 }
