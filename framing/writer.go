@@ -17,7 +17,8 @@ type writer struct {
 	done  <-chan struct{}
 	pace  Pace
 	flow  *flow         // nil without flow control
-	token chan struct{} // a channel, not a mutex: waiting for it ends with Close
+	users atomic.Int32  // who has the token and who waits for it
+	turn  chan struct{} // hands the token on: a channel, because waiting must end with Close
 	buf   []byte
 	dirty bool      // a frame was cut short: its rest must not join the next
 	ready time.Time // when the next piece may go
@@ -27,26 +28,36 @@ type writer struct {
 
 func (w *writer) init(p Port, pace Pace, done <-chan struct{}) {
 	w.port, w.pace, w.done = p, pace, done
-	w.token = make(chan struct{}, 1)
+	w.turn = make(chan struct{}, 1)
 }
 
 // acquire waits for the token.
 func (w *writer) acquire() error {
-	select {
-	case w.token <- struct{}{}:
-	default: // the short way is several times faster than the full select
+	if w.users.Add(1) > 1 {
 		select {
-		case w.token <- struct{}{}:
+		case <-w.turn:
 		case <-w.done:
+			w.users.Add(-1)
 			return ErrClosed
 		}
 	}
 	select {
 	case <-w.done:
-		<-w.token
+		w.handOn()
 		return ErrClosed
 	default:
 		return nil
+	}
+}
+
+// handOn gives the token to one of those who wait for it, if there are any.
+// After Close they may have gone: then the turn is left lying.
+func (w *writer) handOn() {
+	if w.users.Add(-1) > 0 {
+		select {
+		case w.turn <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -55,7 +66,7 @@ func (w *writer) release() {
 	if cap(w.buf) > keepBuffer {
 		w.buf = nil
 	}
-	<-w.token
+	w.handOn()
 }
 
 // send writes the buffer, which holds one frame. The token is held.

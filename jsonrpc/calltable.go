@@ -16,9 +16,8 @@ type call struct {
 	dst     []byte // the result is appended here
 	err     error
 	signals chan signal // one callEnded; timeUp before it
-	timer   *time.Timer
-	due     time.Time // when the timer is to signal, if at all
-	again   bool      // it will be sent once more if need be
+	due     time.Time   // when to signal that time is up; zero: never, if at all
+	again   bool        // it will be sent once more if need be
 }
 
 // signal is what wakes a caller.
@@ -26,7 +25,7 @@ type signal uint8
 
 const (
 	callEnded signal = iota // dst or err is set, the call is out of the table
-	timeUp                  // the timer has run down, or the call is to be sent again now
+	timeUp                  // the time to wait has passed, or the call is to be sent again now
 )
 
 // callTable finds the waiting call of an id.
@@ -40,11 +39,15 @@ type callTable struct {
 	window  uint64        // how far ids may get ahead of the oldest call; 0: any
 	moved   chan struct{} // closed when a call ends, if somebody waits for that
 	closed  bool
+	timer   *time.Timer // one for all calls: most end long before their time is up
+	armed   time.Time   // when it will run down; zero: it is not set
 }
 
 func (t *callTable) init(max int, first uint64) {
 	t.max = max
 	t.slots = make([]*call, 1<<bits.Len(uint(2*max-1)))
+	t.timer = time.AfterFunc(forever, t.ring)
+	t.timer.Stop()
 	if t.next = first; first == 0 {
 		t.next = 1 + rand.Uint64N(1<<16)
 	}
@@ -72,7 +75,7 @@ func (t *callTable) begin() (p *call, evicted bool, wait <-chan struct{}, err er
 	if n := len(t.free); n > 0 {
 		p, t.free = t.free[n-1], t.free[:n-1]
 	} else {
-		p = t.newCall()
+		p = &call{signals: make(chan signal, 2)}
 	}
 	for t.slots[t.slot(t.next)] != nil {
 		t.next++
@@ -84,27 +87,41 @@ func (t *callTable) begin() (p *call, evicted bool, wait <-chan struct{}, err er
 	return p, evicted, nil, nil
 }
 
-// newCall makes a call. Its timer is reused; one that was stopped too late may
-// run into the next use, which is why it looks at the time.
-func (t *callTable) newCall() *call {
-	p := &call{signals: make(chan signal, 2)}
-	p.timer = time.AfterFunc(forever, func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if t.slots[t.slot(p.id)] == p && !p.due.IsZero() && !time.Now().Before(p.due) && len(p.signals) == 0 {
-			p.signals <- timeUp
-		}
-	})
-	return p
+// wake has a call signalled when some time has passed.
+func (t *callTable) wake(p *call, after time.Duration, again bool) {
+	now := time.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.again, p.due = again, now.Add(after)
+	if t.armed.IsZero() || p.due.Before(t.armed) {
+		t.armed = p.due
+		t.timer.Reset(after)
+	}
 }
 
-// wake sets the timer of a call.
-func (t *callTable) wake(p *call, after time.Duration, again bool) {
+// ring signals the calls whose time is up, and sets the timer for the others.
+func (t *callTable) ring() {
 	t.mu.Lock()
-	p.again = again
-	p.due = time.Now().Add(after)
-	t.mu.Unlock()
-	p.timer.Reset(after)
+	defer t.mu.Unlock()
+	now := time.Now()
+	t.armed = time.Time{}
+	for _, p := range t.slots {
+		switch {
+		case p == nil || p.due.IsZero():
+		case p.due.After(now):
+			if t.armed.IsZero() || p.due.Before(t.armed) {
+				t.armed = p.due
+			}
+		default:
+			p.due = time.Time{}
+			if len(p.signals) == 0 {
+				p.signals <- timeUp
+			}
+		}
+	}
+	if !t.armed.IsZero() {
+		t.timer.Reset(t.armed.Sub(now))
+	}
 }
 
 // close ends every call with ErrClosed and lets no more begin.
@@ -112,6 +129,7 @@ func (t *callTable) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true
+	t.timer.Stop()
 	for _, p := range t.slots {
 		if p != nil {
 			t.take(p.id).end(ErrClosed)
@@ -208,7 +226,6 @@ func (t *callTable) forget(p *call) bool {
 
 // release takes back a call that is over.
 func (t *callTable) release(p *call) {
-	p.timer.Stop()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.take(p.id)

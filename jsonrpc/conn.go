@@ -111,9 +111,10 @@ func (o *ConnOptions) resolved() ConnOptions {
 // [Conn.Run] does the work; it must be running for the other methods to get
 // anywhere. All methods are safe for concurrent use.
 type Conn struct {
-	framer Framer
-	opts   ConnOptions
-	sched  Scheduler // nil if the handler has no lanes
+	framer  Framer
+	limiter FrameLimiter // nil if the framer is none
+	opts    ConnOptions
+	sched   Scheduler // nil if the handler has no lanes
 
 	calls  callTable
 	out    outQueue
@@ -127,6 +128,7 @@ type Conn struct {
 	session  atomic.Uint32 // of the peer
 	owed     tally         // what is still to be served or written
 	done     chan struct{} // closed at the end
+	over     atomic.Bool   // done is closed
 	stop     sync.Once
 	cause    error // why it ended; set before done is closed
 	started  atomic.Bool
@@ -138,6 +140,7 @@ type Conn struct {
 // and closes it when it ends.
 func NewConn(f Framer, o *ConnOptions) *Conn {
 	c := &Conn{framer: f, opts: o.resolved(), done: make(chan struct{})}
+	c.limiter, _ = f.(FrameLimiter)
 	c.sched, _ = c.opts.Handler.(Scheduler)
 	c.calls.init(c.opts.MaxInFlight, c.opts.FirstID)
 	if c.opts.Retries > 0 {
@@ -206,6 +209,7 @@ func (c *Conn) Stats() Stats { return c.stats.snapshot() }
 func (c *Conn) end(cause error) {
 	c.stop.Do(func() {
 		c.cause = cause
+		c.over.Store(true)
 		close(c.done)
 		c.calls.close()
 		c.out.close()
@@ -257,14 +261,7 @@ func (t *tally) settled() bool {
 }
 
 // ended reports whether the connection has ended.
-func (c *Conn) ended() bool {
-	select {
-	case <-c.done:
-		return true
-	default:
-		return false
-	}
-}
+func (c *Conn) ended() bool { return c.over.Load() }
 
 // readLoop takes frames until the framer fails.
 func (c *Conn) readLoop(ctx context.Context) error {

@@ -27,24 +27,22 @@ type outFrame struct {
 // buffers that are not in use.
 type outQueue struct {
 	queue    chan *outFrame
-	free     chan *outFrame
+	free     freeList[outFrame]
 	refusals chan struct{} // a place for each refusal in the queue
 }
 
 func (q *outQueue) init(n int) {
 	q.queue = make(chan *outFrame, n)
-	q.free = make(chan *outFrame, n+8)
+	q.free.max = n + 8
 	q.refusals = make(chan struct{}, max(n/4, 1))
 }
 
 // get returns an empty frame.
 func (q *outQueue) get() *outFrame {
-	select {
-	case o := <-q.free:
+	if o := q.free.get(); o != nil {
 		return o
-	default:
-		return &outFrame{frame: make([]byte, 0, 256)}
 	}
+	return &outFrame{frame: make([]byte, 0, 256)}
 }
 
 // settle gives the place of a refusal back.
@@ -61,10 +59,7 @@ func (q *outQueue) put(o *outFrame) {
 		return
 	}
 	o.frame, o.call, o.fault, o.refusal = o.frame[:0], 0, false, false
-	select {
-	case q.free <- o:
-	default:
-	}
+	q.free.put(o)
 }
 
 // writeLoop is the one writer of the connection.
@@ -126,11 +121,10 @@ func oneLine(frame []byte) {
 
 // tooLong reports whether the peer does not take a frame of that length.
 func (c *Conn) tooLong(frame []byte) bool {
-	l, limited := c.framer.(FrameLimiter)
-	if !limited {
+	if c.limiter == nil {
 		return false
 	}
-	n := l.FrameLimit()
+	n := c.limiter.FrameLimit()
 	return n > 0 && len(frame) > n
 }
 

@@ -17,7 +17,7 @@ type job struct {
 // laneQueue is the bounded queue of requests that wait for the lane.
 type laneQueue struct {
 	queue  chan *job
-	free   chan *job
+	free   freeList[job]
 	beside atomic.Int64 // handlers that run beside the lane
 	busy   atomic.Int64 // handlers that run or wait, the lane's included
 
@@ -27,7 +27,7 @@ type laneQueue struct {
 
 func (q *laneQueue) init(n int) {
 	q.queue = make(chan *job, n)
-	q.free = make(chan *job, n+8)
+	q.free.max = n + 8
 }
 
 // close keeps new runners from starting, and wakes the one that waits for a
@@ -43,10 +43,8 @@ func (q *laneQueue) close() {
 }
 
 func (q *laneQueue) get(r *Request) *job {
-	var j *job
-	select {
-	case j = <-q.free:
-	default:
+	j := q.free.get()
+	if j == nil {
 		j = new(job)
 	}
 	r.copyTo(&j.req)
@@ -58,10 +56,7 @@ func (q *laneQueue) put(j *job) {
 		return
 	}
 	j.slot = cacheRef{}
-	select {
-	case q.free <- j:
-	default:
-	}
+	q.free.put(j)
 }
 
 // runner is a goroutine that runs the handlers of the lane while it holds the
