@@ -30,15 +30,16 @@ type Mux struct {
 // muxTable is what is registered. It never changes, so that look-ups need no
 // lock; a registration replaces it.
 type muxTable struct {
-	entries  []muxEntry           // in order of registration
-	byLength [MaxMethod + 1][]int // the newest entry of each name, by the length of the name
-	globs    []int                // entries that hold a wildcard, newest last
+	entries  []*muxEntry                // in order of registration
+	byLength [MaxMethod + 1][]*muxEntry // the newest entry of each name, by the length of the name
+	globs    []*muxEntry                // those that hold a wildcard, newest last
 }
 
 type muxEntry struct {
 	name    string
 	handler Handler
 	lane    Lane
+	at      int // place in the order of registration
 }
 
 // Handle registers a handler for the methods that pattern matches, which has at
@@ -51,7 +52,7 @@ func (m *Mux) Handle(pattern string, h Handler) {
 	if len(pattern) > MaxMethod {
 		panic("jsonrpc: name too long: " + pattern)
 	}
-	e := muxEntry{name: pattern, handler: h}
+	e := &muxEntry{name: pattern, handler: h}
 	if l, is := h.(laned); is {
 		e.handler, e.lane = l.Handler, l.lane
 	}
@@ -61,13 +62,13 @@ func (m *Mux) Handle(pattern string, h Handler) {
 	if old := m.table.Load(); old != nil {
 		t = *old
 	}
-	n := len(t.entries)
+	e.at = len(t.entries)
 	t.entries = append(slices.Clip(t.entries), e)
 	same := slices.Clone(t.byLength[len(pattern)])
-	same = slices.DeleteFunc(same, func(i int) bool { return t.entries[i].name == pattern })
-	t.byLength[len(pattern)] = append(same, n)
+	same = slices.DeleteFunc(same, func(o *muxEntry) bool { return o.name == pattern })
+	t.byLength[len(pattern)] = append(same, e)
 	if !m.Exact && strings.ContainsAny(pattern, "?*#") {
-		t.globs = append(slices.Clip(t.globs), n)
+		t.globs = append(slices.Clip(t.globs), e)
 	}
 	m.table.Store(&t)
 }
@@ -93,28 +94,37 @@ func (m *Mux) Names() []string {
 
 // Lookup returns the handler for a method and the lane it runs in, or nil.
 func (m *Mux) Lookup(method []byte) (Handler, Lane) {
+	if e := m.lookup(method); e != nil {
+		return e.handler, e.lane
+	}
+	return nil, Ordered
+}
+
+// lookup returns the newest entry whose name is the method or matches it.
+func (m *Mux) lookup(method []byte) *muxEntry {
 	t := m.table.Load()
 	if t == nil {
-		return nil, Ordered
+		return nil
 	}
-	best := -1
+	var best *muxEntry
 	if len(method) < len(t.byLength) {
-		for _, i := range t.byLength[len(method)] {
-			if t.entries[i].name == string(method) {
-				best = i
+		for _, e := range t.byLength[len(method)] {
+			if e.name == string(method) {
+				best = e
 				break
 			}
 		}
 	}
-	for i := len(t.globs) - 1; i >= 0 && t.globs[i] > best; i-- {
-		if mjson.Match(t.entries[t.globs[i]].name, method) {
-			best = t.globs[i]
+	for i := len(t.globs) - 1; i >= 0; i-- {
+		g := t.globs[i]
+		if best != nil && g.at <= best.at {
+			break
+		}
+		if mjson.Match(g.name, method) {
+			return g
 		}
 	}
-	if best < 0 {
-		return nil, Ordered
-	}
-	return t.entries[best].handler, t.entries[best].lane
+	return best
 }
 
 // LaneOf returns the lane of the method's handler.
@@ -128,8 +138,8 @@ func (m *Mux) LaneOf(method []byte) Lane {
 // looked up.
 func (m *Mux) ServeRPC(ctx context.Context, w *Response, r *Request) {
 	if method := r.Method(); len(method) <= MaxMethod {
-		if h, _ := m.Lookup(method); h != nil {
-			h.ServeRPC(ctx, w, r)
+		if e := m.lookup(method); e != nil {
+			e.handler.ServeRPC(ctx, w, r)
 			return
 		}
 	}

@@ -274,7 +274,14 @@ func (m *Message) parseParams(i int) int {
 			}
 		}
 		start := i
-		if i = skipValue(b, i, 2); i < 0 {
+		if i < len(b) && class[b[i]] == classNumber {
+			i = skipNumber(b, i)
+		} else if i < len(b) && b[i] == '"' {
+			i = skipString(b, i+1)
+		} else {
+			i = skipValue(b, i, 2)
+		}
+		if i < 0 {
 			return i
 		}
 		if n := m.nargs; n < maxArgs {
