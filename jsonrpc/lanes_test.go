@@ -230,8 +230,7 @@ func TestLanePanics(t *testing.T) {
 				if r.Arg(0).Exists() {
 					w.Result([]byte(`"half"`))
 				}
-				var none map[string]int
-				none["x"] = 1
+				panic("a bug of the handler")
 			})))
 		}
 		mux.HandleFunc("Detached", func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) {

@@ -241,7 +241,7 @@ func portFails(t *testing.T, how string, at int) bool {
 	defer func() { peer.Close(); <-peerEnded }()
 
 	port := &flaky{End: end, at: at, how: how}
-	session := func(p framing.Port) (err error, ok int) {
+	session := func(p framing.Port) (ok int, err error) {
 		c := jsonrpc.NewConn(framing.NewConn(p, nil), &jsonrpc.ConnOptions{Handler: sumMux(), Retries: 1})
 		ended := make(chan error, 1)
 		go func() { ended <- c.Run(t.Context()) }()
@@ -263,9 +263,9 @@ func portFails(t *testing.T, how string, at int) bool {
 				t.Errorf("%s at %d: Run after Close: %v", how, at, err)
 			}
 		}
-		return err, ok
+		return ok, err
 	}
-	err, ok := session(port)
+	ok, err := session(port)
 	port.mu.Lock()
 	hit := port.hit
 	port.mu.Unlock()
@@ -279,7 +279,7 @@ func portFails(t *testing.T, how string, at int) bool {
 		t.Errorf("%s at %d: Run does not tell", how, at)
 	}
 	begin := time.Now()
-	if err, ok := session(end.Reopen()); err != nil || ok != 6 || time.Since(begin) > 2*time.Second {
+	if ok, err := session(end.Reopen()); err != nil || ok != 6 || time.Since(begin) > 2*time.Second {
 		t.Errorf("%s at %d: the next connection: %v, %d of 6 calls, %v", how, at, err, ok, time.Since(begin))
 	}
 	return hit
