@@ -59,32 +59,53 @@ func elementAt(doc []byte, i int, first bool) int {
 // starts and ends, quotes included, and where its value should start.
 func memberAt(doc []byte, i int, first bool) (key, keyEnd, value int) {
 	if !first {
-		if i = separator(doc, i, ','); i < 0 {
+		if i >= 0 && i < len(doc)-1 && doc[i] == ',' {
+			i++
+		} else if i = separator(doc, i, ','); i < 0 {
 			return 0, 0, -1
 		}
 	}
-	if i < len(doc) && doc[i] != '"' {
-		i = skipSpace(doc, i)
-	}
 	if i >= len(doc) || doc[i] != '"' {
-		return 0, 0, -1
+		if i = skipSpace(doc, i); i == len(doc) || doc[i] != '"' {
+			return 0, 0, -1
+		}
+	}
+	for at := i + 1; at >= 0 && at < len(doc)-7; at += 8 {
+		// The usual case: no escapes and no white space.
+		if m := stringStops(load64(doc, at)); m != 0 {
+			at += lane(m)
+			if at >= 0 && at < len(doc)-2 && doc[at] == '"' && doc[at+1] == ':' && doc[at+2] > ' ' {
+				return i, at + 1, at + 2
+			}
+			break
+		}
 	}
 	end := stringEnd(doc, i+1)
-	if end < 0 {
-		return 0, 0, -1
-	}
-	if end+1 < len(doc) && doc[end] == ':' && doc[end+1] > ' ' {
-		return i, end, end + 1 // no white space: the usual case
-	}
 	if value = separator(doc, end, ':'); value < 0 {
 		return 0, 0, -1
 	}
 	return i, end, skipSpace(doc, value)
 }
 
+// objectEnd returns the offset after the bracket that ends an object, whose
+// last member, if it has one, ends at doc[i]. A comma may precede the bracket.
+// The result is negative if something else does.
+func objectEnd(doc []byte, i int, empty bool) int {
+	if !empty {
+		if comma := separator(doc, i, ','); comma >= 0 {
+			i = comma
+		}
+	}
+	return separator(doc, i, '}')
+}
+
 // separator returns the offset after the byte sep, which must be the first at
-// or after doc[i] that is not white space, or a negative one.
+// or after doc[i] that is not white space. It is negative if there is no such
+// byte, or if i is.
 func separator(doc []byte, i int, sep byte) int {
+	if i < 0 {
+		return -1
+	}
 	if i < len(doc) && doc[i] != sep {
 		i = skipSpace(doc, i)
 	}

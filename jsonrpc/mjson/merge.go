@@ -25,65 +25,89 @@ func Merge(dst, a, b []byte) []byte {
 	if len(a) < 2 {
 		return dst
 	}
+	i, j := skipSpace(a, 0), skipSpace(b, 0)
+	if i == len(a) || a[i] != '{' {
+		a, i = noMembers, 0
+	}
 	var room [fewMembers]member
-	return mergeObjects(dst, a, 0, b, 0, DefaultMaxDepth, room[:0])
+	m := merger{a: run{text: a}, b: run{text: b}}
+	dst, _ = m.object(dst, i, j, DefaultMaxDepth-1, room[:0])
+	return m.a.flush(dst)
 }
 
-// mergeObjects is Merge for the objects that start at a[i] and b[j], within a
-// depth limit. What does not fit in room is allocated.
-func mergeObjects(dst, a []byte, i int, b []byte, j, limit int, room []member) []byte {
-	l := level{doc: b, members: collect(b, j, limit, room)}
-	l.link()
-	dst = append(dst, '{')
-	start := len(dst)
-	c, ok := openContainer(a, i, limit)
-	for end := c.pos; ok && c.object; {
-		key, keyEnd, value := memberAt(a, end, end == c.pos)
+// noMembers stands for what is not an object.
+var noMembers = []byte("{}")
+
+// merger is one call of Merge. Its output is passed from function to function,
+// so that the caller of Merge may have it on the stack; for the same reason no
+// other function calls object, directly or not, than object itself.
+type merger struct {
+	a, b run
+}
+
+// object appends the object at a[i] changed by the one at b[j], inside each of
+// which limit containers may be open. What does not fit in room is allocated.
+// The result is the offset after the object in a; it is negative if that is not
+// complete, and then the members before the fault have been appended.
+//
+// Each member of a is read once: a nested object is appended while it is read,
+// and taken back if it turns out to be incomplete.
+func (m *merger) object(dst []byte, i, j, limit int, room []member) ([]byte, int) {
+	a, b := m.a.text, m.b.text
+	l := level{doc: b}
+	l.members = l.collect(j, limit, room)
+	l.index()
+	dst = m.a.keep(dst, i, i+1)
+	empty := true // nothing after the bracket
+	end := i + 1
+	for first := true; ; first = false {
+		key, keyEnd, value := memberAt(a, end, first)
 		if value < 0 {
+			end = objectEnd(a, end, first)
 			break
 		}
-		if end = skip(a, value, c.limit); end < 0 {
+		e := l.lookup(a, key, keyEnd)
+		if e != nil && value < len(a) && a[value] == '{' && b[e.value] == '{' {
+			from, to, size := m.a.from, m.a.to, len(dst)
+			dst = m.a.name(dst, key, keyEnd, value, empty)
+			if dst, end = m.object(dst, value, e.value, limit-1, l.rest()); end < 0 {
+				dst, m.a.from, m.a.to = dst[:size], from, to
+				break
+			}
+			e.taken, empty = true, false
+			continue
+		}
+		if end = skip(a, value, limit); end < 0 {
 			break
 		}
-		e := l.lookup(a[:keyEnd], key)
 		if e == nil {
-			dst = appendMember(dst, start, a, member{key: key, keyEnd: keyEnd, value: value, end: end})
+			dst = m.a.name(dst, key, keyEnd, value, empty)
+			dst, empty = m.a.keep(dst, value, end), false
 			continue
 		}
 		e.taken = true
-		switch c0 := b[e.value]; {
-		case c0 == '{' && a[value] == '{':
-			dst = appendName(dst, start, a[key:keyEnd])
-			dst = mergeObjects(dst, a, value, b, e.value, c.limit, l.rest())
-		case c0 != 'n':
-			dst = append(appendName(dst, start, a[key:keyEnd]), b[e.value:e.end]...)
+		if b[e.value] != 'n' {
+			dst = m.a.name(dst, key, keyEnd, value, empty)
+			dst, empty = append(m.a.flush(dst), b[e.value:e.end]...), false
 		}
 	}
+	dst = m.add(dst, &l, empty)
+	if end < 0 {
+		return append(dst, '}'), end
+	}
+	return m.a.keep(dst, end-1, end), end
+}
+
+// add appends the members of l that were not taken.
+func (m *merger) add(dst []byte, l *level, empty bool) []byte {
+	dst = m.a.flush(dst)
 	for i := range l.members {
-		if e := &l.members[i]; b[e.value] != 'n' && !l.members[e.first].taken {
-			dst = appendMember(dst, start, b, *e)
+		e := &l.members[i]
+		if m.b.text[e.value] != 'n' && !l.members[e.first].taken {
+			dst = m.b.name(dst, e.key, e.keyEnd, e.value, empty)
+			dst = m.b.keep(dst, e.value, e.end)
+			empty = false
 		}
 	}
-	return append(dst, '}')
-}
-
-// appendName appends a name and a colon, and before them a comma unless the
-// object that began at start is still empty.
-func appendName(dst []byte, start int, name []byte) []byte {
-	if len(dst) > start {
-		dst = append(dst, ',')
-	}
-	dst = append(dst, name...)
-	return append(dst, ':')
-}
-
-// appendMember appends a member of doc like appendName.
-func appendMember(dst []byte, start int, doc []byte, e member) []byte {
-	if e.value == e.keyEnd+1 { // only a colon between
-		if len(dst) > start {
-			dst = append(dst, ',')
-		}
-		return append(dst, doc[e.key:e.end]...)
-	}
-	return append(appendName(dst, start, doc[e.key:e.keyEnd]), doc[e.value:e.end]...)
+	return m.b.flush(dst)
 }

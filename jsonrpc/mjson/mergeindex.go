@@ -7,7 +7,7 @@ import "hash/maphash"
 type level struct {
 	doc     []byte // the text the object is in
 	members []member
-	guess   int       // the member after the one found last
+	guess   int       // the place after the one found last
 	filter  [8]uint64 // one bit of it is set for each fingerprint
 	table   table     // not used if there are few members
 }
@@ -28,54 +28,64 @@ func (e *member) name(doc []byte) []byte { return doc[e.key:e.keyEnd] }
 // one, by their fingerprints. More of them are put into a hash table.
 const fewMembers = 96
 
-// collect appends the complete members of the object that starts at doc[at].
-func collect(doc []byte, at, limit int, members []member) []member {
-	c, ok := openContainer(doc, at, limit)
-	if !ok || !c.object {
+// collect returns the complete members of the object that starts at l.doc[at],
+// if there is one, in room or in new memory.
+func (l *level) collect(at, limit int, room []member) []member {
+	members, doc := room, l.doc
+	if at == len(doc) || doc[at] != '{' {
 		return members
 	}
-	for end := c.pos; ; {
+	for end := at + 1; ; {
 		key, keyEnd, value := memberAt(doc, end, len(members) == 0)
 		if value < 0 {
-			return members
+			break
 		}
-		if end = skip(doc, value, c.limit); end < 0 {
-			return members
+		if end = skip(doc, value, limit); end < 0 {
+			break
 		}
-		members = append(members, member{
-			key: key, keyEnd: keyEnd, value: value, end: end,
-			print: fingerprint(doc[:keyEnd], key), first: int32(len(members)),
-		})
+		n := len(members)
+		if n < cap(members) {
+			members = members[:n+1]
+		} else {
+			members = append(members, member{})
+		}
+		print := fingerprint(doc, key, keyEnd-8)
+		e := &members[n] // may hold an old member
+		e.key, e.keyEnd, e.value, e.end = key, keyEnd, value, end
+		e.print, e.first, e.taken = print, int32(n), false
+		if word, bit := filterBit(print); l.filter[word]&bit == 0 {
+			l.filter[word] |= bit
+		} else if n < fewMembers { // or index will do it
+			e.first = int32(search(doc, members, 0, print, doc, key, keyEnd))
+		}
 	}
+	return members
 }
 
-// fingerprint returns up to 8 bytes at the end of the name that is the end of
-// text, from offset key on.
-func fingerprint(text []byte, key int) uint64 {
-	n := len(text) - key // at least the two quotes
-	if len(text) < 8 {
-		return tail64(text, key)
+// fingerprint returns up to 8 bytes at the end of the name doc[key:last+8].
+func fingerprint(doc []byte, key, last int) uint64 {
+	if last >= 0 && last < len(doc)-7 {
+		return load64(doc, last) >> (8 * max(0, key-last) & 63)
 	}
-	return load64(text[len(text)-8:]) >> (8 * max(0, 8-n))
+	return tail64(doc[:last+8], key)
 }
 
 // rest returns the room for members that l does not use.
 func (l *level) rest() []member { return l.members[len(l.members):] }
 
-// link finds for each member the first one with its name.
-func (l *level) link() {
-	if len(l.members) > fewMembers {
-		l.table.init(len(l.members))
+// index puts the members into a hash table if there are many.
+func (l *level) index() {
+	if len(l.members) <= fewMembers {
+		return
 	}
+	l.table.init(len(l.members))
 	for i := range l.members {
 		e := &l.members[i]
-		if at := l.find(e.name(l.doc), e.print, l.members[:i]); at >= 0 {
+		name := e.name(l.doc)
+		if at := l.table.find(name, l); at >= 0 {
 			e.first = int32(at)
-		} else if l.table.slots != nil {
-			l.table.add(e.name(l.doc), i)
 		} else {
-			word, bit := filterBit(e.print)
-			l.filter[word] |= bit
+			l.table.add(name, i)
 		}
 	}
 }
@@ -86,39 +96,51 @@ func filterBit(print uint64) (word, bit uint64) {
 	return h >> 61, 1 << (h >> 55 & 63)
 }
 
-// lookup returns the first member of the level with the raw name text[key:].
-func (l *level) lookup(text []byte, key int) *member {
-	print := fingerprint(text, key)
-	if l.guess < len(l.members) { // the order is often the same
-		e := &l.members[l.guess]
-		if e.print == print && string(e.name(l.doc)) == string(text[key:]) {
-			l.guess++
-			return &l.members[e.first]
+// lookup returns the first member of the level with the raw name text[key:end],
+// or nil.
+func (l *level) lookup(text []byte, key, end int) *member {
+	print := fingerprint(text, key, end-8)
+	if word, bit := filterBit(print); l.filter[word]&bit == 0 {
+		return nil // usual for a name that is not there
+	}
+	i := l.guess // the order is often the same
+	if i == len(l.members) || l.members[i].print != print || !sameName(l.doc, &l.members[i], text, key, end) {
+		if l.table.slots != nil {
+			i = l.table.find(text[key:end], l)
+		} else if i = search(l.doc, l.members, l.guess, print, text, key, end); i < 0 {
+			i = search(l.doc, l.members[:l.guess], 0, print, text, key, end)
+		}
+		if i < 0 {
+			return nil
 		}
 	}
-	i := l.find(text[key:], print, l.members)
-	if i < 0 {
-		return nil
-	}
 	l.guess = i + 1
-	return &l.members[i]
+	return &l.members[l.members[i].first]
 }
 
-// find returns the place of the first of members with the given raw name, or
-// -1. All of members must have been linked.
-func (l *level) find(name []byte, print uint64, members []member) int {
-	if l.table.slots != nil {
-		return l.table.find(name, l)
-	}
-	if word, bit := filterBit(print); l.filter[word]&bit == 0 {
-		return -1 // usual for a name that is not there
-	}
-	for i := range members {
-		if e := &members[i]; e.print == print && string(e.name(l.doc)) == string(name) {
+// search returns the place of the first one of members of doc, from place i on,
+// that has the raw name text[key:end] with the fingerprint print, or -1.
+func search(doc []byte, members []member, i int, print uint64, text []byte, key, end int) int {
+	for ; i < len(members); i++ {
+		if e := &members[i]; e.print == print && sameName(doc, e, text, key, end) {
 			return i
 		}
 	}
 	return -1
+}
+
+// sameName reports whether the name of e, a member of doc, is text[key:end],
+// which has the same fingerprint.
+func sameName(doc []byte, e *member, text []byte, key, end int) bool {
+	n, at := end-key, e.key
+	if e.keyEnd-at != n {
+		return false
+	}
+	if n <= 16 && at >= 0 && at < len(doc)-7 && key >= 0 && key < len(text)-7 {
+		// The fingerprint is the last half of the name, this is the first one.
+		return n <= 8 || load64(doc, at) == load64(text, key)
+	}
+	return string(e.name(doc)) == string(text[key:end])
 }
 
 // table is a hash table of members: slots hold a place plus 1, or 0. The hash

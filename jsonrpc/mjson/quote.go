@@ -45,12 +45,11 @@ func noEscapes[T string | []byte](s T, slash bool) bool {
 	w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 	q, e := w^'"'*lanes01, w^'\\'*lanes01
-	m := (w-' '*lanes01)&^w | (q-lanes01)&^q | (e-lanes01)&^e
+	m := (w - ' '*lanes01) | (q - lanes01) | (e - lanes01)
 	if slash {
-		p := w ^ '/'*lanes01
-		m |= (p - lanes01) &^ p
+		m |= (w ^ '/'*lanes01) - lanes01
 	}
-	return m&lanes80 == 0
+	return m&^w&lanes80 == 0 // as in stringStops
 }
 
 // appendEscape appends the escape sequence for c.

@@ -34,21 +34,21 @@ const (
 	lanes80 = 0x8080808080808080
 )
 
-// load64 returns the first 8 bytes of b, b[0] in the lowest lane.
-func load64(b []byte) uint64 {
-	_ = b[7]
-	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
-		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+// load64 returns the 8 bytes at doc[i], the first in the lowest lane. Behind a
+// check that i >= 0 && i < len(doc)-7, as it stands everywhere, it is one load.
+func load64(doc []byte, i int) uint64 {
+	return uint64(doc[i]) | uint64(doc[i+1])<<8 | uint64(doc[i+2])<<16 | uint64(doc[i+3])<<24 |
+		uint64(doc[i+4])<<32 | uint64(doc[i+5])<<40 | uint64(doc[i+6])<<48 | uint64(doc[i+7])<<56
 }
 
 // tail64 returns up to 8 bytes from doc[i] on like load64, with zeros for those
 // that doc does not have; i is at most len(doc).
 func tail64(doc []byte, i int) uint64 {
-	if i+8 <= len(doc) {
-		return load64(doc[i:])
+	if i >= 0 && i < len(doc)-7 {
+		return load64(doc, i)
 	}
-	if len(doc) >= 8 {
-		return load64(doc[len(doc)-8:]) >> (8 * (i + 8 - len(doc)))
+	if last := len(doc) - 8; last >= 0 {
+		return load64(doc, last) >> (8 * uint(i-last))
 	}
 	var w uint64
 	for k, c := range doc[i:] {
@@ -60,9 +60,11 @@ func tail64(doc []byte, i int) uint64 {
 // stringStops marks, with the top bit of a lane, the bytes of w that interrupt
 // a string: the quote, the backslash and NUL. Only the lowest mark is exact.
 func stringStops(w uint64) uint64 {
+	// A subtraction of one sets the top bit of a lane that is zero, and must not
+	// count where it was set before: for all three alike that is where it is in w.
 	q := w ^ '"'*lanes01
 	e := w ^ '\\'*lanes01
-	return ((q-lanes01)&^q | (e-lanes01)&^e | (w-lanes01)&^w) & lanes80
+	return ((q - lanes01) | (e - lanes01) | (w - lanes01)) &^ w & lanes80
 }
 
 // nonDigits marks, with the top bit of a lane, the bytes of w that are not
@@ -88,16 +90,11 @@ func skipSpace(doc []byte, i int) int {
 // i-1, or -1 if it has no end or contains a NUL. A backslash takes the next
 // byte with it, whatever it is: escapes are judged when they are decoded.
 func stringEnd(doc []byte, i int) int {
-	for i+16 <= len(doc) {
-		// Two words at a time: most strings are shorter.
-		b := doc[i : i+16 : i+16]
-		m := stringStops(load64(b[:8]))
+	for i >= 0 && i < len(doc)-7 {
+		m := stringStops(load64(doc, i))
 		if m == 0 {
-			if m = stringStops(load64(b[8:])); m == 0 {
-				i += 16
-				continue
-			}
 			i += 8
+			continue
 		}
 		i += lane(m) + 1
 		switch doc[i-1] {
@@ -138,8 +135,8 @@ func lastStringEnd(doc []byte, i int) int {
 // digitsEnd returns the offset of the first byte at or after i that is not a
 // digit, or len(doc).
 func digitsEnd(doc []byte, i int) int {
-	for i+8 <= len(doc) {
-		if m := nonDigits(load64(doc[i:])); m != 0 {
+	for i >= 0 && i < len(doc)-7 {
+		if m := nonDigits(load64(doc, i)); m != 0 {
 			return i + lane(m)
 		}
 		i += 8
@@ -162,8 +159,8 @@ func numberEnd(doc []byte, i int) int {
 		first = i + 1
 	}
 	var m uint64
-	if first+8 <= len(doc) {
-		m = nonDigits(load64(doc[first:]))
+	if first >= 0 && first < len(doc)-7 {
+		m = nonDigits(load64(doc, first))
 	}
 	var end int
 	if m != 0 {
