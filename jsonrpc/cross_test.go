@@ -236,7 +236,7 @@ func (h *hostile) tick(stop <-chan struct{}) {
 				h.extra++
 			}
 			if h.rng.IntN(50) == 0 {
-				out = append(out, fmt.Appendf(nil, `{"id":%d,"result":%d}`, 1<<40+h.rng.IntN(1000), h.sent))
+				out = append(out, fmt.Appendf(nil, `{"id":%d,"result":%d}`, 1<<40+h.rng.Int64N(1000), h.sent))
 				h.extra++
 			}
 			if h.rng.IntN(8) == 0 { // a request with an id that was used before
