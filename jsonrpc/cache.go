@@ -131,7 +131,8 @@ func (c *replyCache) same(s *cacheSlot, m *Message) (cacheRef, retryState, []byt
 	return cacheRef{}, retryJoins, nil
 }
 
-// keep remembers the reply to a call.
+// keep remembers the reply to a call, unless it is larger than what is worth
+// the memory: the handler of such a call runs again when it is repeated.
 func (c *replyCache) keep(r cacheRef, reply []byte) {
 	if r.slot == nil {
 		return
@@ -139,9 +140,14 @@ func (c *replyCache) keep(r cacheRef, reply []byte) {
 	until := time.Now().Add(cacheKeep)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r.slot.ticket == r.ticket {
-		r.slot.done, r.slot.until = true, until
-		r.slot.reply = append(r.slot.reply[:0], reply...)
+	if r.slot.ticket != r.ticket {
+		return
+	}
+	r.slot.done, r.slot.until = true, until
+	r.slot.reply = append(r.slot.reply[:0], reply...)
+	if len(r.slot.reply)+len(r.slot.body) > maxKept {
+		c.forget(r)
+		r.slot.reply, r.slot.body = nil, nil
 	}
 }
 
@@ -152,6 +158,11 @@ func (c *replyCache) drop(r cacheRef) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.forget(r)
+}
+
+// forget frees a slot. The lock is held.
+func (c *replyCache) forget(r cacheRef) {
 	for i := range c.slots {
 		if s := &c.slots[i]; s == r.slot && s.ticket == r.ticket {
 			s.ticket, c.hashes[i] = 0, 0

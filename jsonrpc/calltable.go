@@ -46,9 +46,9 @@ type callTable struct {
 func (t *callTable) init(max int, first uint64) {
 	t.max = max
 	t.slots = make([]*call, 1<<bits.Len(uint(2*max-1)))
-	t.timer = time.AfterFunc(forever, t.ring)
+	t.timer = time.AfterFunc(time.Hour, t.ring)
 	t.timer.Stop()
-	if t.next = first; first == 0 {
+	if t.next = first % (1 << 52); t.next == 0 {
 		t.next = 1 + rand.Uint64N(1<<16)
 	}
 }
@@ -87,12 +87,17 @@ func (t *callTable) begin() (p *call, evicted bool, wait <-chan struct{}, err er
 	return p, evicted, nil, nil
 }
 
-// wake has a call signalled when some time has passed.
+// wake has a call signalled when some time has passed; 0 means never. again
+// tells that it will be sent once more.
 func (t *callTable) wake(p *call, after time.Duration, again bool) {
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p.again, p.due = again, now.Add(after)
+	p.again, p.due = again, time.Time{}
+	if after <= 0 || t.closed { // only ctx or the end wakes it
+		return
+	}
+	p.due = now.Add(after)
 	if t.armed.IsZero() || p.due.Before(t.armed) {
 		t.armed = p.due
 		t.timer.Reset(after)

@@ -9,102 +9,6 @@ import (
 	"time"
 )
 
-// Framer carries whole frames; framing.Conn is one. ReadFrame is called by one
-// goroutine and its slice is used until the next call. WriteFrame is called by
-// one goroutine, must write the frame whole and must not keep it. Close
-// unblocks both. An error of either ends the [Conn], except that a frame which
-// exceeds the limit of a [FrameLimiter] is only refused.
-type Framer interface {
-	ReadFrame() ([]byte, error)
-	WriteFrame(frame []byte) error
-	Close() error
-}
-
-// FrameLimiter is a Framer whose peer takes frames up to some number of bytes.
-// 0 means any.
-type FrameLimiter interface {
-	FrameLimit() int
-}
-
-// Splitter is a Framer whose lines may hold several messages, glued by a lost
-// line end. Split cuts the first one off line; rest is empty after the last.
-// An error means that the line is none of that kind and must be dropped.
-type Splitter interface {
-	Split(line []byte) (frame, rest []byte, err error)
-}
-
-// ConnOptions configures a [Conn]. The zero value, like a nil pointer, has the
-// defaults.
-type ConnOptions struct {
-	// Handler serves the requests of the peer; nil answers every call with
-	// CodeMethodNotFound. If it is a Scheduler, as a Mux is, it chooses the
-	// lane of each method.
-	Handler Handler
-	// MaxInFlight bounds the calls that wait for an answer; one more fails
-	// the oldest with ErrBusy. Default 25.
-	MaxInFlight int
-	// CallTimeout bounds a call whose ctx has no deadline, and the wait for
-	// room in the queue of outgoing frames. Default 10 s.
-	CallTimeout time.Duration
-	// Retries is how often a call is sent again, under the same id, when no
-	// answer came for RetryAfter (default 1 s). Default 0. Use it towards
-	// peers that remember their replies, as a Conn does: their handler still
-	// runs once. A call then waits until it is less than 32 ids ahead of the
-	// oldest one, because the peer remembers no more.
-	Retries    int
-	RetryAfter time.Duration
-	// QueueLen bounds the requests that wait for the lane; further calls are
-	// answered CodeBusy and further notifications dropped. Default 64.
-	QueueLen int
-	// MaxBeside bounds the handlers that run beside the lane. Default 4.
-	MaxBeside int
-	// MaxHandlers bounds the handlers of the lane that run or wait in a call,
-	// and, apart from them, the answers that are detached; further requests
-	// are answered CodeBusy. Default 32.
-	MaxHandlers int
-	// WriteQueue bounds the frames that wait to be written. Default 64.
-	WriteQueue int
-	// NoReplyCache turns off the memory for replies to retried requests.
-	NoReplyCache bool
-	// Codes, if set, translates the error codes of handlers; see
-	// ManagementCode.
-	Codes func(code int) int
-	// FirstID is the id of the first call, below 2^53. 0 takes a random one,
-	// so that a late reply to an earlier connection does not fit.
-	FirstID uint64
-	// Observer, if set, is told what happens on the connection. It runs on
-	// the reading or the writing goroutine and must not block.
-	Observer func(Event)
-}
-
-// resolved returns the options with their defaults filled in.
-func (o *ConnOptions) resolved() ConnOptions {
-	var r ConnOptions
-	if o != nil {
-		r = *o
-	}
-	if r.Handler == nil {
-		r.Handler = &Mux{}
-	}
-	or := func(n *int, def int) {
-		if *n <= 0 {
-			*n = def
-		}
-	}
-	or(&r.MaxInFlight, 25)
-	or(&r.QueueLen, 64)
-	or(&r.MaxBeside, 4)
-	or(&r.MaxHandlers, 32)
-	or(&r.WriteQueue, 64)
-	if r.CallTimeout <= 0 {
-		r.CallTimeout = 10 * time.Second
-	}
-	if r.RetryAfter <= 0 {
-		r.RetryAfter = time.Second
-	}
-	return r
-}
-
 // Conn is one end of a connection on which both ends may call. See the package
 // documentation for the order in which handlers run and for what is answered.
 //
@@ -160,7 +64,8 @@ var errRunTwice = errors.New("jsonrpc: Conn.Run called twice")
 // returned. Handlers get a context derived from ctx. The error is nil after
 // Close and after the end of ctx, else that of the framer. After io.EOF, which
 // means that the peer will send no more, the requests that have come are still
-// served and answered, for one second at most. A Conn runs once.
+// served and answered, for one second at most, before the ctx of the handlers
+// ends; if an answer cannot be written, the error joins both. A Conn runs once.
 func (c *Conn) Run(ctx context.Context) error {
 	if !c.started.CompareAndSwap(false, true) {
 		return errRunTwice
@@ -177,8 +82,8 @@ func (c *Conn) Run(ctx context.Context) error {
 	cancel()
 	stop()
 	c.workers.Wait()
-	if c.cause != nil && errors.Is(err, io.EOF) {
-		return err // a write that failed after it is no news
+	if c.cause != nil && errors.Is(err, io.EOF) && c.cause != err {
+		return errors.Join(c.cause, err) // an answer could not be written
 	}
 	return c.cause
 }
@@ -190,7 +95,8 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// Done is closed when the connection has ended.
+// Done is closed when the connection has ended. Handlers may still be running;
+// Run returns after them.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // NewSession tells the connection that the peer has started anew, so that its
@@ -234,30 +140,6 @@ func (c *Conn) drain() {
 		case <-t.C:
 		}
 	}
-}
-
-// tally counts what is still to be done, and tells when it is nothing.
-type tally struct {
-	n       atomic.Int64
-	waiting atomic.Bool
-	zero    chan struct{} // receives a value when n falls to 0 while waiting
-}
-
-func (t *tally) add() { t.n.Add(1) }
-
-func (t *tally) done() {
-	if t.n.Add(-1) == 0 && t.waiting.Load() {
-		select {
-		case t.zero <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// settled reports whether there is nothing to wait for; if not, zero will tell.
-func (t *tally) settled() bool {
-	t.waiting.Store(true)
-	return t.n.Load() == 0
 }
 
 // ended reports whether the connection has ended.

@@ -17,9 +17,10 @@ import (
 // Call returns when the answer has come, when ctx ends (its error), after
 // CallTimeout if ctx has no deadline (ErrTimeout), or when the connection has
 // ended (ErrClosed). An answer with an error is an [*Error]. ErrBusy may also
-// mean that this call was the oldest of too many. ErrTooLong means that the
-// frame exceeds what the peer takes; nothing was sent. On an error dst is
-// returned as it was.
+// mean that this call was the oldest of too many. ErrTooLong, ErrInvalidJSON and
+// a [*mjson.FormatError] mean that the frame exceeds what the peer takes, that
+// the formatted params are not JSON, and that the arguments do not fit the
+// format; nothing was sent. On an error dst is returned as it was.
 //
 // A handler may call the peer that called it. While it waits in a call that was
 // given its own ctx, or one derived from it, the next request may run.
@@ -41,17 +42,17 @@ func (c *Conn) Call(ctx context.Context, dst []byte, method, format string, args
 	if c.tooLong(p.frame) {
 		return dst, c.refuse(p.frame)
 	}
-	if l, in := ctx.Value(laneKey{}).(*laneContext); in {
-		l.leaveLane()
-	}
+	leaveLane(ctx)
 	if err := c.await(ctx, p); err != nil {
 		return dst, err
 	}
 	return p.dst, nil
 }
 
-// beginCall takes a place among the calls in flight.
+// beginCall takes a place among the calls in flight. It waits, CallTimeout at
+// most, while this call would be too far ahead of the oldest one.
 func (c *Conn) beginCall(ctx context.Context) (*call, error) {
+	var timer *time.Timer
 	for {
 		p, evicted, wait, err := c.calls.begin()
 		if evicted {
@@ -60,19 +61,19 @@ func (c *Conn) beginCall(ctx context.Context) (*call, error) {
 		if wait == nil {
 			return p, err
 		}
-		t := time.NewTimer(c.opts.CallTimeout)
+		if timer == nil {
+			leaveLane(ctx)
+			timer = time.NewTimer(c.opts.CallTimeout)
+			defer timer.Stop()
+		}
 		select {
 		case <-wait:
 		case <-ctx.Done():
-			err = ctx.Err()
+			return nil, ctx.Err()
 		case <-c.done:
-			err = ErrClosed
-		case <-t.C:
-			err = ErrTimeout
-		}
-		t.Stop()
-		if err != nil {
-			return nil, err
+			return nil, ErrClosed
+		case <-timer.C:
+			return nil, ErrTimeout
 		}
 	}
 }
@@ -101,7 +102,7 @@ func (c *Conn) Notify(ctx context.Context, method, format string, args ...any) e
 	return err
 }
 
-// appendParamsf ends a request with formatted params.
+// appendParamsf ends a request with formatted params, which must be JSON.
 func appendParamsf(dst []byte, format string, args ...any) ([]byte, error) {
 	if format == "" && len(args) == 0 {
 		return append(dst, '}'), nil
@@ -109,10 +110,16 @@ func appendParamsf(dst []byte, format string, args ...any) ([]byte, error) {
 	dst = append(dst, `,"params":`...)
 	start := len(dst)
 	dst, err := mjson.Appendf(dst, format, args...)
-	if len(dst) == start {
-		dst = dst[:start-len(`,"params":`)]
+	if err != nil {
+		return dst, err
 	}
-	return append(dst, '}'), err
+	if len(dst) == start {
+		return append(dst[:start-len(`,"params":`)], '}'), nil
+	}
+	if !Valid(dst[start:]) {
+		return dst, ErrInvalidJSON
+	}
+	return append(dst, '}'), nil
 }
 
 // refuse counts a frame that the peer would not take.
@@ -124,20 +131,22 @@ func (c *Conn) refuse(frame []byte) error {
 
 // await sends a call, again after RetryAfter if need be, and waits for its end.
 func (c *Conn) await(ctx context.Context, p *call) error {
-	left := c.opts.CallTimeout
-	if _, bounded := ctx.Deadline(); bounded {
-		left = forever
-	}
+	_, bounded := ctx.Deadline()
+	end := time.Now().Add(c.opts.CallTimeout) // if ctx has no deadline
 	for try := 0; ; try++ {
 		if err := c.sendCall(ctx, p); err != nil {
 			return err
 		}
-		wait := left
-		if try < c.opts.Retries {
-			wait = min(left, c.opts.RetryAfter)
-		}
-		if wait < forever {
-			c.calls.wake(p, wait, try < c.opts.Retries)
+		last := try >= c.opts.Retries
+		switch {
+		case !last && bounded:
+			c.calls.wake(p, c.opts.RetryAfter, true)
+		case !last:
+			c.calls.wake(p, min(c.opts.RetryAfter, time.Until(end)), true)
+		case !bounded:
+			c.calls.wake(p, time.Until(end), false)
+		default:
+			c.calls.wake(p, 0, false)
 		}
 		select {
 		case s := <-p.signals:
@@ -148,15 +157,12 @@ func (c *Conn) await(ctx context.Context, p *call) error {
 			return c.giveUp(p, ctx.Err())
 		}
 		// Time is up, or the peer got a damaged frame.
-		if left -= wait; left <= 0 || try >= c.opts.Retries {
+		if last || !bounded && !time.Now().Before(end) {
 			return c.giveUp(p, ErrTimeout)
 		}
 		c.stats.retried.Add(1)
 	}
 }
-
-// forever is longer than any timer.
-const forever = time.Duration(1<<63 - 1)
 
 // sendCall queues a copy of the call's frame.
 func (c *Conn) sendCall(ctx context.Context, p *call) error {

@@ -3,6 +3,7 @@ package jsonrpc
 import (
 	"bytes"
 	"context"
+	"errors"
 )
 
 // sysInit is the notification by which a host says that it has started.
@@ -185,4 +186,17 @@ func (c *Conn) undetach(w *Response) {
 	o.frame = append(o.frame, w.buf...)
 	c.reply(w, o, c.send)
 	c.owed.done()
+}
+
+// panicked counts a handler that did not return, and tells the observer why.
+func (c *Conn) panicked(r *Request, value any) {
+	c.stats.panics.Add(1)
+	var err error
+	switch v := value.(type) {
+	case error:
+		err = v
+	case string:
+		err = errors.New(v)
+	}
+	c.observe(EventPanic, r.frame, err)
 }

@@ -94,10 +94,14 @@ func (c *Conn) write(o *outFrame) {
 	} else if !c.ended() {
 		c.stats.writeErrors.Add(1)
 		c.observe(EventWriteError, o.frame, err)
+		long := c.tooLong(o.frame) // the limit has shrunk since the frame was queued
+		if long {
+			err = c.refuse(o.frame)
+		}
 		if o.call != 0 {
 			c.calls.fail(o.call, err)
 		}
-		if !c.tooLong(o.frame) {
+		if !long {
 			c.end(err)
 		}
 	}

@@ -48,8 +48,8 @@
 // time. The next one starts when the handler before it has returned, has
 // detached its answer, or waits in a call that was given the handler's ctx; so
 // both ends may call each other back and forth. Handlers registered with
-// [In] and [Beside] run in parallel with the lane, and [Immediate] ones on the
-// reading goroutine, so that they answer whatever the others do. When too many
+// In(Beside, h) run in parallel with the lane, and those with In(Immediate, h) on
+// the reading goroutine, so that they answer whatever the others do. When too many
 // requests wait, calls are answered [CodeBusy] and notifications are dropped.
 //
 // # What is not answered
@@ -63,7 +63,8 @@
 // # Retries
 //
 // A Conn remembers the calls of its peer, at most 32 and each until 10 seconds
-// after its reply. The same call, same id and same text, is not handled twice:
+// after its reply, unless call and reply together exceed 64 KiB. The same call,
+// same id and same text, is not handled twice:
 // it joins the one that runs or gets the same reply again. RPC.*, Sys.* and *.Get
 // only read and are not remembered. A peer that uses an id for another call
 // switches this off until its next session, which begins with Sys.Init or
@@ -87,7 +88,7 @@
 //	nesting                        MaxDepth, 32
 //	id                             MaxID, 64 bytes
 //	method that is looked up       MaxMethod, 128 bytes
-//	text of a Go error             MaxErrorText, 256 bytes
+//	text of an error               MaxErrorText, 256 bytes
 //	calls in flight, queues ...    ConnOptions
 //
 // The length of a frame is the framer's concern.

@@ -62,6 +62,9 @@ var (
 	// ErrTooLong is returned when a frame is longer than the peer takes.
 	// Nothing was sent.
 	ErrTooLong = errors.New("jsonrpc: frame longer than the peer takes")
+	// ErrInvalidJSON is returned when the formatted params of a call are not
+	// JSON. Nothing was sent.
+	ErrInvalidJSON = errors.New("jsonrpc: the formatted params are not JSON")
 	// ErrTrailingData is wrapped by the error of [Parse] when a complete
 	// message is followed by more than white space.
 	ErrTrailingData = errors.New("jsonrpc: data after the message")

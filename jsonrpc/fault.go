@@ -53,5 +53,8 @@ var faultText = [...]string{
 	noKind:       "neither method nor result nor error",
 }
 
-// shape reports whether the text is JSON and only not a message.
-func (f fault) shape() bool { return f >= duplicate || f == notObject }
+// shape reports whether the text may be JSON and only not be a message: wrong
+// members, or beyond a limit.
+func (f fault) shape() bool {
+	return f >= duplicate || f == notObject || f == tooDeep || f == tooLong
+}

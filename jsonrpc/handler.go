@@ -78,8 +78,7 @@ func serve(ctx context.Context, h Handler, w *Response, r *Request) {
 	start, returned := len(w.buf), false
 	defer func() {
 		if !returned {
-			recover()
-			w.panicked(start)
+			w.panicked(start, r, recover())
 		}
 	}()
 	h.ServeRPC(ctx, w, r)

@@ -109,7 +109,7 @@ func (r *runner) loop() {
 	defer func() {
 		if lost { // the handler ended this goroutine
 			c.lane.busy.Add(-1)
-			c.startLane(r.base)
+			r.ctx.leaveLane()
 		}
 	}()
 	for j := range c.lane.queue {
@@ -141,6 +141,13 @@ func (c *Conn) refuseJob(j *job) {
 	c.refuseBusy(&j.req, j.slot)
 	c.lane.put(j)
 	c.owed.done()
+}
+
+// leaveLane gives the lane away that a handler with this ctx holds, if it does.
+func leaveLane(ctx context.Context) {
+	if l, in := ctx.Value(laneKey{}).(*laneContext); in {
+		l.leaveLane()
+	}
 }
 
 // leaveLane gives the lane away, if it is held.

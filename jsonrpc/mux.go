@@ -137,11 +137,9 @@ func (m *Mux) LaneOf(method []byte) Lane {
 // CodeMethodNotFound. Method names of more than [MaxMethod] bytes are not
 // looked up.
 func (m *Mux) ServeRPC(ctx context.Context, w *Response, r *Request) {
-	if method := r.Method(); len(method) <= MaxMethod {
-		if e := m.lookup(method); e != nil {
-			e.handler.ServeRPC(ctx, w, r)
-			return
-		}
+	if e := m.lookup(r.Method()); e != nil {
+		e.handler.ServeRPC(ctx, w, r)
+		return
 	}
 	w.Error(CodeMethodNotFound, ErrMethodNotFound.Message)
 }

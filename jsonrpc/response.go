@@ -85,7 +85,8 @@ func (w *Response) Resultf(format string, args ...any) {
 	w.close()
 }
 
-// Error answers with an error. The message is plain text.
+// Error answers with an error. The message is plain text, cut to [MaxErrorText]
+// bytes unless it is sent by an Engine.
 func (w *Response) Error(code int, message string) {
 	if w.open() {
 		w.writeError(code, message, nil)
@@ -131,7 +132,9 @@ func (w *Response) Fail(err error) {
 // goroutine: it returns a Response of its own that is sent as soon as it is
 // answered. w takes no more answers. A detached answer holds no place in the
 // connection's lane, but every request that needs one must get it in the end.
-// On an Engine, which cannot send later, the request stays unanswered.
+// On an Engine, which cannot send later, the request stays unanswered. When
+// MaxHandlers answers are detached already, the call is answered CodeBusy and
+// the Response returned takes no answer.
 func (w *Response) Detach() *Response {
 	d := &Response{
 		id: append([]byte(nil), w.id...), conn: w.conn, slot: w.slot, session: w.session, detached: true,
@@ -143,6 +146,7 @@ func (w *Response) Detach() *Response {
 	case !w.conn.detach():
 		w.conn.cache.drop(w.slot)
 		w.slot = cacheRef{}
+		w.conn.stats.busy.Add(1)
 		w.answered, d.answered = false, true
 		w.Fail(ErrBusy)
 	default:
@@ -155,10 +159,12 @@ func (w *Response) Detach() *Response {
 func (w *Response) writeError(code int, message string, data []byte) {
 	w.failed = true
 	w.buf = appendErrorHead(w.buf, w.id, w.code(code))
-	if !w.newline && !isASCII(message) {
-		// Texts of Go errors may quote any bytes; a strict peer would drop the
-		// answer and wait on.
-		message = strings.ToValidUTF8(message, "\ufffd")
+	if !w.newline {
+		if message = cut(message); !isASCII(message) {
+			// Texts of Go errors may quote any bytes; a strict peer would drop
+			// the answer and wait on.
+			message = strings.ToValidUTF8(message, "\ufffd")
+		}
 	}
 	if w.printer.EscapeSlash {
 		w.buf, _ = w.printer.Appendf(w.buf, "%Q", message)
@@ -189,10 +195,13 @@ func (w *Response) code(code int) int {
 
 // panicked replaces whatever the handler wrote from offset start on by an
 // internal error.
-func (w *Response) panicked(start int) {
+func (w *Response) panicked(start int, r *Request, value any) {
+	if w.conn != nil {
+		w.conn.panicked(r, value)
+	}
 	if w.away {
 		return
 	}
 	w.buf, w.answered = w.buf[:start], false
-	w.Error(CodeInternalError, "the handler of the method panicked")
+	w.Error(CodeInternalError, "the handler of the method did not return")
 }

@@ -74,7 +74,7 @@ func (f *function) ServeRPC(ctx context.Context, w *jsonrpc.Response, r *jsonrpc
 	}
 	in, err := f.decode(in, r.Params())
 	if err != nil {
-		w.Error(jsonrpc.CodeInvalidParams, err.Error())
+		w.Fail(&jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: err.Error()})
 		return
 	}
 	out := f.call.Call(in)
@@ -135,7 +135,8 @@ func decodeOne(t reflect.Type, params []byte) (reflect.Value, error) {
 	var list []json.RawMessage
 	if json.Unmarshal(params, &list) == nil && len(list) == 1 {
 		v = reflect.New(t)
-		if json.Unmarshal(list[0], v.Interface()) == nil {
+		err = json.Unmarshal(list[0], v.Interface())
+		if err == nil {
 			return v.Elem(), nil
 		}
 	}
