@@ -233,7 +233,7 @@ func TestAcceptance8_SmallBuffer(t *testing.T) {
 		}
 		run(framing.Pace{})
 		unpaced := lost
-		run(framing.Arduino64)
+		run(framing.Arduino64())
 		if lost != 0 || unpaced == 0 {
 			t.Errorf("%d bytes lost, unpaced %d", lost, unpaced)
 		}

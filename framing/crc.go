@@ -29,10 +29,13 @@ func (s CRCState) String() string {
 	return "bad"
 }
 
-// AppendCRC appends the CRC suffix of frame, eight lower-case hexadecimal
-// digits, to dst. AppendCRC(frame, frame) is the frame with its suffix.
+// AppendCRC appends the CRC suffix of frame, eight digits, to dst; it does not
+// append the frame. To get the line that carries both:
 //
-// The suffix is the CRC-32 (IEEE) of the JSON text and follows its last brace
+//	line := framing.AppendCRC(frame, frame)
+//
+// The digits are hexadecimal in lower case. frame is not kept, and not changed
+// unless dst shares its memory. The suffix is the CRC-32 (IEEE) of the JSON text and follows its last brace
 // directly (Mongoose OS, rpc-uart).
 func AppendCRC(dst, frame []byte) []byte {
 	const hex = "0123456789abcdef"

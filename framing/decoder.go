@@ -34,8 +34,9 @@ type Decoder struct {
 }
 
 // NewDecoder returns a decoder for frames of up to maxFrame bytes; 0 or less
-// means DefaultMaxFrame. Lines may be up to 32 bytes longer than that, so that
-// a frame of the full length can carry a CRC suffix.
+// means DefaultMaxFrame. The decoder lets lines of up to maxFrame+32 bytes
+// through, so that a CRC suffix fits behind a frame of the full length; callers
+// that enforce the limit check len(frame) after CutCRC.
 func NewDecoder(maxFrame int) *Decoder {
 	if maxFrame <= 0 {
 		maxFrame = DefaultMaxFrame

@@ -179,9 +179,9 @@ func TestPace(t *testing.T) {
 	}{
 		{"off", framing.Pace{}, []int{1000, 1000}, 0, 2},
 		{"no delay", framing.Pace{Chunk: 3}, []int{1000}, 0, 1},
-		{"Arduino64", framing.Arduino64, []int{63, 64, 126}, 4 * 8 * time.Millisecond, 5},
-		{"Notecard", framing.Notecard, []int{1000, 10}, 4 * 250 * time.Millisecond, 5},
-		{"Mos115200", framing.Mos115200, []int{64}, 3 * 5 * time.Millisecond, 4},
+		{"Arduino64", framing.Arduino64(), []int{63, 64, 126}, 4 * 8 * time.Millisecond, 5},
+		{"Notecard", framing.Notecard(), []int{1000, 10}, 4 * 250 * time.Millisecond, 5},
+		{"Mos115200", framing.Mos115200(), []int{64}, 3 * 5 * time.Millisecond, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

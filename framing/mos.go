@@ -32,7 +32,7 @@ type MosOptions struct {
 	MaxWrite    int
 	RequireCRC  bool
 	IdleDrop    time.Duration
-	Pace        Pace // Mos115200 is what the mos tool uses without flow control
+	Pace        Pace // Mos115200() is what the mos tool uses without flow control
 	XonXoff     bool
 	XoffTimeout time.Duration
 	Junk        func(line []byte) // console text between frames

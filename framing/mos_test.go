@@ -202,7 +202,7 @@ func mosPair(w *wire.Options, to, do *framing.MosOptions) (tool, dev *framing.Mo
 
 func TestMosRoundTrip(t *testing.T) {
 	for name, opt := range map[string]*framing.MosOptions{
-		"once": nil, "every frame": {EveryFrame: true}, "paced": {EveryFrame: true, Pace: framing.Mos115200, XonXoff: true},
+		"once": nil, "every frame": {EveryFrame: true}, "paced": {EveryFrame: true, Pace: framing.Mos115200(), XonXoff: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

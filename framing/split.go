@@ -63,8 +63,10 @@ func cut(line []byte) (frame, rest []byte, crc bool, err error) {
 	rest = rest[n:]
 	if len(rest) > 0 && rest[0] == ',' {
 		rest = rest[metaEnd(rest):]
+	} else if suffixEnd(rest) > 0 {
+		return nil, nil, false, ErrCRC // too many digits
 	} else if len(rest) > 0 && rest[0] != '{' && !isSpace(rest[0]) {
-		return nil, nil, false, ErrCRC
+		return nil, nil, false, ErrSyntax
 	}
 	return frame, trimLeft(trimRight(rest)), true, nil
 }

@@ -60,9 +60,11 @@
 // unless negative and unsigned: "%d" of a large int64 does not lose bits.
 // Numbers for %g may be integers too.
 //
-// There are no flags, widths or other verbs. As in C, the byte after any other
-// percent sign is dropped with it and takes no argument: "100%%" prints 100,
-// "%5d" prints d, and "%lQ" prints what "%QQ" does.
+// There are no flags, widths or other verbs, and no way to write a percent sign
+// but %s of "%". As in C, the byte after any other percent sign is dropped with
+// it and takes no argument: "100%%" prints 100, "%5d" prints d, and "%lQ" prints
+// what "%QQ" does. All of these are reported as unknown verbs by the error that
+// Appendf returns beside the text, and so are arguments that no verb takes.
 //
 // # From C to Go
 //
@@ -104,7 +106,8 @@
 //   - Strings of hexadecimal or base64 digits are decoded only if all of it is
 //     valid.
 //   - %Q escapes all control characters. %g prints what printf of C prints.
-//     Missing and unsuitable arguments are an error, not a crash.
+//     Missing and unsuitable arguments are an error, not a crash; unknown verbs
+//     and arguments left over are an error too, beside the text that C prints.
 //   - Names are compared whole in [Merge], and arrays given to it count as
 //     empty objects.
 //   - [Match] considers all ways to match.

@@ -47,7 +47,7 @@ func ExampleAppendf_error() {
 	fmt.Printf("%s\n%v\n", text, err)
 	// Output:
 	// [null,null]
-	// mjson: format %d at offset 1, argument 0: argument has the wrong type
+	// mjson: format %d at offset 1, argument 0: want an integer
 }
 
 func ExamplePrintFunc() {

@@ -206,8 +206,11 @@ func FuzzAppendf(f *testing.F) {
 			if !bytes.HasPrefix(got, []byte("dst")) {
 				t.Fatalf("Appendf(%q) = %q", format, got)
 			}
-			if err == nil && !strings.ContainsAny(format, "%") && string(got[3:]) != format {
+			if !strings.Contains(format, "%") && string(got[3:]) != format {
 				t.Fatalf("Appendf(%q) = %q", format, got)
+			}
+			if err == nil && !wellFormed(format) {
+				t.Fatalf("Appendf(%q) = %q without an error", format, got)
 			}
 			var buf [40]byte
 			k, _ := mjson.Snprintf(buf[:], format, args[i:]...)

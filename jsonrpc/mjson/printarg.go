@@ -39,21 +39,37 @@ func integerArg(a any) (v uint64, neg, ok bool) {
 	return uint64(n), n < 0, true
 }
 
-// lengthArg takes a length or precision. Values outside the range of int are
-// brought to its ends.
-func (f *formatter) lengthArg(args []any) (n int, ok bool) {
-	a, _ := f.take(args)
+// taken reports whether there is a verb for arguments of the type of a.
+func taken(a any) bool {
+	switch a.(type) {
+	case nil, bool, float32, float64, string, []byte, PrintFunc, func([]byte, []any) ([]byte, int):
+		return true
+	}
+	_, _, ok := integerArg(a)
+	return ok
+}
+
+// lengthArg takes the length or precision of a verb. Values outside the range
+// of int are brought to its ends. If it is not an integer, the argument that
+// follows is taken as well, null is printed for both, and ok is false.
+func (f *formatter) lengthArg(dst []byte, args []any, verb string) (out []byte, n int, ok bool) {
+	a, given := f.take(args)
 	v, neg, ok := integerArg(a)
 	const maxInt = int(^uint(0) >> 1)
 	switch {
+	case !given:
+		dst = f.fail(dst, verb, missing)
 	case !ok:
-		return 0, false
+		dst = f.unfit(dst, verb, wantInteger, a)
 	case neg:
-		return -1, true // all negative lengths are alike
+		return dst, -1, true // all negative lengths are alike
 	case v > uint64(maxInt):
-		return maxInt, true
+		return dst, maxInt, true
+	default:
+		return dst, int(v), true
 	}
-	return int(v), true
+	f.take(args)
+	return dst, 0, false
 }
 
 // integer prints %d, %u, %ld and %lu. The unsigned verbs print a negative
@@ -66,7 +82,7 @@ func (f *formatter) integer(dst []byte, args []any, verb string, signed, long bo
 	case !given:
 		return f.fail(dst, verb, missing)
 	case !ok:
-		return f.fail(dst, verb, wrongType)
+		return f.unfit(dst, verb, wantInteger, a)
 	case neg && signed:
 		return strconv.AppendInt(dst, int64(v), 10)
 	case neg && !long && int64(v) >= -1<<31:
@@ -86,7 +102,7 @@ func (f *formatter) boolean(dst []byte, args []any) []byte {
 	case !given:
 		return f.fail(dst, "%B", missing)
 	case !ok:
-		return f.fail(dst, "%B", wrongType)
+		return f.unfit(dst, "%B", wantBool, a)
 	}
 	return strconv.AppendBool(dst, v != 0)
 }
@@ -99,7 +115,7 @@ func (f *formatter) float(dst []byte, args []any, verb string, precision int) []
 	}
 	x, ok := floatArg(a)
 	if !ok {
-		return f.fail(dst, verb, wrongType)
+		return f.unfit(dst, verb, wantNumber, a)
 	}
 	return appendFloat(dst, x, precision)
 }
@@ -121,10 +137,8 @@ func floatArg(a any) (float64, bool) {
 
 // preciseFloat prints %.*g.
 func (f *formatter) preciseFloat(dst []byte, args []any) []byte {
-	precision, ok := f.lengthArg(args)
+	dst, precision, ok := f.lengthArg(dst, args, "%.*g")
 	if !ok {
-		dst = f.fail(dst, "%.*g", badLength)
-		f.take(args)
 		return dst
 	}
 	if precision < 0 {
@@ -163,7 +177,7 @@ func (f *formatter) text(dst []byte, args []any, verb string, quote bool) []byte
 	case a == nil && quote:
 		return append(dst, `""`...)
 	}
-	return f.fail(dst, verb, wrongType)
+	return f.unfit(dst, verb, wantText, a)
 }
 
 func appendText[T string | []byte](dst []byte, s T, quote, slash bool) []byte {
@@ -175,10 +189,8 @@ func appendText[T string | []byte](dst []byte, s T, quote, slash bool) []byte {
 
 // sized prints %.*s and %.*Q.
 func (f *formatter) sized(dst []byte, args []any, verb string, quote bool) []byte {
-	n, ok := f.lengthArg(args)
+	dst, n, ok := f.lengthArg(dst, args, verb)
 	if !ok {
-		dst = f.fail(dst, verb, badLength)
-		f.take(args)
 		return dst
 	}
 	a, given := f.take(args)
@@ -198,7 +210,7 @@ func (f *formatter) noData(dst []byte, verb string, a any, given bool, n int, qu
 	case !given:
 		return f.fail(dst, verb, missing)
 	case a != nil:
-		return f.fail(dst, verb, wrongType)
+		return f.unfit(dst, verb, wantText, a)
 	case n > 0:
 		return f.fail(dst, verb, beyondData)
 	case quote:
@@ -228,11 +240,11 @@ func (f *formatter) coded(dst []byte, args []any, verb string) []byte {
 	if a == nil {
 		return f.noData(dst, verb, nil, given, 0, true)
 	}
-	f.next--
-	n, ok := f.lengthArg(args)
-	if !ok {
-		return f.fail(dst, verb, wrongType)
+	if _, _, ok := integerArg(a); !ok {
+		return f.unfit(dst, verb, wantText, a)
 	}
+	f.next--
+	dst, n, _ := f.lengthArg(dst, args, verb)
 	a, given = f.take(args)
 	switch a := a.(type) {
 	case string:

@@ -21,9 +21,10 @@ func Appendf(dst []byte, format string, args ...any) ([]byte, error) {
 // comment) to dst.
 //
 // If an argument is missing or has the wrong type, null is printed in its place
-// and formatting goes on; the result is then complete but for that, and the
-// error, a [*FormatError], tells about the first such argument. Arguments left
-// over are ignored. Appendf never panics by itself.
+// and formatting goes on; the result is then complete but for that. An unknown
+// verb prints nothing, and arguments left over are not used. The error, a
+// [*FormatError], tells about the first of these; if there are none it is nil.
+// Appendf never panics by itself.
 //
 // Arguments of the types int, int8 to int64, uint, uint8 to uint64, float32,
 // float64, bool, string, []byte and nil are taken; convert named types. None is
@@ -52,7 +53,7 @@ func (p Printer) Appendf(dst []byte, format string, args ...any) ([]byte, error)
 		next++
 		i += 2
 	}
-	if i == len(format) {
+	if i == len(format) && next == len(args) {
 		return dst, nil
 	}
 	return p.appendf(dst, format, i, next, args)
@@ -74,10 +75,7 @@ func (p Printer) appendf(dst []byte, format string, i, next int, args []any) ([]
 			i += 1 + n
 		}
 	}
-	if f.fault != "" {
-		return dst, &FormatError{Verb: f.faultVerb, Offset: f.faultAt, Arg: f.faultArg, Reason: f.fault}
-	}
-	return dst, nil
+	return dst, f.err(format, len(args))
 }
 
 // Snprintf formats into buf as mjson_snprintf does: it stores at most
@@ -119,12 +117,21 @@ type formatter struct {
 	faultVerb string
 	faultAt   int
 	faultArg  int
+	foreign   bool // the argument has a type that no verb takes
 }
 
 // fail prints null in place of the argument before next and notes the fault.
 func (f *formatter) fail(dst []byte, verb, reason string) []byte {
 	f.note(verb, reason)
 	return append(dst, "null"...)
+}
+
+// unfit is fail for an argument a that is not what the verb wants.
+func (f *formatter) unfit(dst []byte, verb, want string, a any) []byte {
+	if f.fault == "" {
+		f.foreign = !taken(a)
+	}
+	return f.fail(dst, verb, want)
 }
 
 // note records a fault of the argument before next.
@@ -148,6 +155,7 @@ func (f *formatter) take(args []any) (any, bool) {
 func (f *formatter) verb(dst []byte, args []any, s string) ([]byte, int) {
 	switch {
 	case s == "":
+		f.note("", noVerb)
 		return dst, 0
 	case s[0] == '.':
 		return f.starVerb(dst, args, s)
@@ -158,8 +166,9 @@ func (f *formatter) verb(dst []byte, args []any, s string) ([]byte, int) {
 	case s[1] == 'u':
 		return f.integer(dst, args, "%lu", false, true), 2
 	}
-	// With other verbs the l changes nothing, but the letter itself is printed
-	// as well, as in C: %lQ is %QQ.
+	// Other verbs with an l are unknown, but print something as in C: the verb
+	// without the l, and then its letter. %lQ prints what %QQ does.
+	f.note("", unknownVerb)
 	return f.letter(dst, args, s[1]), 1
 }
 
@@ -186,12 +195,14 @@ func (f *formatter) letter(dst []byte, args []any, c byte) []byte {
 	case 'M':
 		return f.custom(dst, args)
 	}
+	f.note("", unknownVerb)
 	return dst
 }
 
 // starVerb prints %.*g, %.*s and %.*Q.
 func (f *formatter) starVerb(dst []byte, args []any, s string) ([]byte, int) {
 	if len(s) < 3 || s[1] != '*' {
+		f.note("", unknownVerb)
 		return dst, 1
 	}
 	switch s[2] {
@@ -202,5 +213,6 @@ func (f *formatter) starVerb(dst []byte, args []any, s string) ([]byte, int) {
 	case 'Q':
 		return f.sized(dst, args, "%.*Q", true), 3
 	}
+	f.note("", unknownVerb)
 	return dst, 1
 }

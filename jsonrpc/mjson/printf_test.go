@@ -30,9 +30,7 @@ func TestAppendfTypes(t *testing.T) {
 		{"%.*Q %.*Q %.*Q", []any{1, []byte("ab"), -5, "x", 0, nil}, `"a" "" ""`},
 		{"%V %V %V %V", []any{2, "abc", "abc", []byte{1}, nil}, `"YWI=" "YWJj" "AQ==" ""`},
 		{"%H %H %H %H", []any{2, []byte{1, 0xab, 3}, "A", []byte{}, -1, "x"}, `"01ab" "41" "" ""`},
-		{"%d", []any{1, "left over"}, "1"},
-		{"%", nil, ""}, {"a%", nil, "a"}, {"%l", nil, ""}, {"%.", nil, ""}, {"%.*", nil, "*"},
-		{"%lQ%lg", []any{"x", 1.5}, `"x"Q1.5g`}, {"%l%d", []any{3}, "3"}, {"%ll", nil, "l"}, {"\x00%d", []any{1}, "\x001"},
+		{"", nil, ""}, {"\x00%d", []any{1}, "\x001"},
 		{"%M", []any{func(dst []byte, args []any) ([]byte, int) { return nil, 0 }}, ""},
 	} {
 		got, err := mjson.Appendf([]byte("dst"), c.format, c.args...)
@@ -88,7 +86,28 @@ func TestAppendfErrors(t *testing.T) {
 		{"%M", []any{mjson.PrintFunc(nil)}, "null", "%M", 0, 0},
 		{"%M%d", []any{func(dst []byte, _ []any) ([]byte, int) { return append(dst, 'x'), 3 }, 1}, "xnull", "%M", 0, 0},
 		{"%M%d", []any{func(dst []byte, _ []any) ([]byte, int) { return append(dst, 'x'), -1 }, 1}, "x1", "%M", 0, 0},
-		{"%lQ", []any{5}, "nullQ", "%Q", 0, 0},
+		{"%d", []any{1, "left over"}, "1", "", 2, 1},
+		{"%g text", []any{1, 2, 3}, "1 text", "", 7, 1},
+		{"text", []any{nil}, "text", "", 4, 0},
+		{"%d", []any{"x", "left over"}, "null", "%d", 0, 0},
+		{"%", nil, "", "%", 0, -1},
+		{"a%", nil, "a", "%", 1, -1},
+		{"%d%", []any{1}, "1", "%", 2, -1},
+		{"%d%", nil, "null", "%d", 0, 0},
+		{"%l", nil, "", "%l", 0, -1},
+		{"%.", nil, "", "%.", 0, -1},
+		{"%.*", nil, "*", "%.", 0, -1},
+		{"%.*x", []any{1, 2}, "*x", "%.", 0, -1},
+		{"%lQ%lg", []any{"x", 1.5}, `"x"Q1.5g`, "%lQ", 0, -1},
+		{"%lQ", []any{5}, "nullQ", "%lQ", 0, -1},
+		{"%l%d", []any{3}, "3", "%l%", 0, -1},
+		{"%ll", nil, "l", "%ll", 0, -1},
+		{"%d %v", []any{1, 2}, "1 ", "%v", 3, -1},
+		{"%5d%d", []any{1}, "d1", "%5", 0, -1},
+		{"100%%", nil, "100", "%%", 3, -1},
+		{"%é", nil, "\xa9", "%é", 0, -1},
+		{"%\xff", nil, "", "%\uFFFD", 0, -1},
+		{"%l\xff", nil, "\xff", "%l\uFFFD", 0, -1},
 	} {
 		got, err := mjson.Appendf([]byte("dst"), c.format, c.args...)
 		if string(got) != "dst"+c.want {
@@ -105,6 +124,56 @@ func TestAppendfErrors(t *testing.T) {
 	}
 }
 
+// TestFormatErrorReasons: the reason says what was wanted.
+func TestFormatErrorReasons(t *testing.T) {
+	type named int
+	for _, c := range []struct {
+		format string
+		args   []any
+		want   string
+	}{
+		{"%d", []any{"x"}, "want an integer"},
+		{"%lu", []any{1.5}, "want an integer"},
+		{"%d", []any{named(1)}, "want an integer; convert named types"},
+		{"%g", []any{"x"}, "want a number"},
+		{"%g", []any{named(1)}, "want a number; convert named types"},
+		{"%B", []any{nil}, "want a bool"},
+		{"%B", []any{struct{}{}}, "want a bool; convert named types"},
+		{"%s", []any{5}, "want a string or []byte"},
+		{"%Q", []any{named(1)}, "want a string or []byte; convert named types"},
+		{"%.*Q", []any{1, true}, "want a string or []byte"},
+		{"%.*Q", []any{"x", "y"}, "want an integer"},
+		{"%.*g", []any{named(1), "y"}, "want an integer; convert named types"},
+		{"%.*g", nil, "missing argument"},
+		{"%V", []any{1.5}, "want a string or []byte"},
+		{"%H", []any{1, named(1)}, "want a string or []byte; convert named types"},
+		{"%M", []any{1}, "want a PrintFunc"},
+		{"%d%d", []any{"x", named(1)}, "want an integer"},
+		{"%d%d", []any{named(1), "x"}, "want an integer; convert named types"},
+		{"%x", []any{1}, "unknown verb"},
+		{"%", nil, "no verb after the percent sign"},
+		{"%d", []any{1, 2}, "more arguments than verbs"},
+	} {
+		_, err := mjson.Appendf(nil, c.format, c.args...)
+		var fe *mjson.FormatError
+		if !errors.As(err, &fe) || fe.Reason != c.want || !strings.HasSuffix(err.Error(), ": "+c.want) {
+			t.Errorf("Appendf(%q, %v): error %v, want %s", c.format, c.args, err, c.want)
+		}
+	}
+	for _, c := range []struct {
+		err  mjson.FormatError
+		want string
+	}{
+		{mjson.FormatError{Verb: "%d", Offset: 2, Arg: 1, Reason: "r"}, "mjson: format %d at offset 2, argument 1: r"},
+		{mjson.FormatError{Verb: "%v", Offset: 2, Arg: -1, Reason: "r"}, "mjson: format %v at offset 2: r"},
+		{mjson.FormatError{Offset: 2, Arg: 3, Reason: "r"}, "mjson: format, argument 3: r"},
+	} {
+		if got := c.err.Error(); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
 func TestPrintFuncArgs(t *testing.T) {
 	data := []byte("data")
 	var kept []any
@@ -114,7 +183,8 @@ func TestPrintFuncArgs(t *testing.T) {
 	}
 	got, err := mjson.Appendf(nil, "%M%d", keep, data, keep, 5, int8(1), int16(2), int32(3), int64(4), uint(5), uint8(6),
 		uint16(7), uint32(8), uint64(9), uintptr(10), float32(1), 2.0, true, "s", nil)
-	if string(got) != "!5" || err != nil {
+	var fe *mjson.FormatError // about the arguments that nobody used
+	if string(got) != "!5" || !errors.As(err, &fe) || fe.Arg != 4 || fe.Verb != "" {
 		t.Fatalf("%q, %v", got, err)
 	}
 	data[0] = 'D'

@@ -30,7 +30,7 @@ func (f *formatter) custom(dst []byte, args []any) []byte {
 		fn = a
 	}
 	if fn == nil {
-		return f.fail(dst, "%M", wrongType)
+		return f.unfit(dst, "%M", wantPrinter, a)
 	}
 	// The compiler must assume that a function it does not know keeps what it
 	// is given. It gets nothing of the caller's, so that arguments and buffers

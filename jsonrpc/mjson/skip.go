@@ -18,6 +18,9 @@ const maxBits = 64
 // what usually comes next, and takes short tokens from the word w of the next 8
 // bytes. Where the text ends w goes on with zeros, which no token contains. All
 // other tokens share one call: around each call site all variables are saved.
+//
+// It is one function with jumps, not one for each state, so that its variables
+// stay in registers and no token costs a call; the labels are the states.
 func skip(doc []byte, i, limit int) int {
 	if limit > maxBits {
 		return skipDeep(doc, i, limit)

@@ -3,6 +3,11 @@ package mjson
 // Exists reports whether the value was found.
 func (v Value) Exists() bool { return len(v.Raw) > 0 }
 
+// String returns the JSON text of the value as it stands in the document, a
+// string with its quotes and escapes; "" if the value was not found. It copies
+// Raw; [Value.Text] decodes.
+func (v Value) String() string { return string(v.Raw) }
+
 // Number returns the value of a number, correctly rounded; see [ParseNumber].
 // It reports false for any other type.
 func (v Value) Number() (float64, bool) {

@@ -195,3 +195,12 @@ func TestText(t *testing.T) {
 		}
 	}
 }
+
+func TestValueString(t *testing.T) {
+	doc := []byte(`{"s": "a\u0062", "o": {"x": [1, 2]}}`)
+	for path, want := range map[string]string{"$.s": `"a\u0062"`, "$.o": `{"x": [1, 2]}`, "$.o.x[1]": "2", "$.none": ""} {
+		if got := mjson.Find(doc, path).String(); got != want {
+			t.Errorf("%s is %q, want %q", path, got, want)
+		}
+	}
+}
