@@ -18,7 +18,8 @@ func (h *Host) ConfigGet(ctx context.Context, dst []byte, key string) ([]byte, e
 //	h.ConfigSet(ctx, "{%Q:{%Q:{%Q:%B,%Q:%Q,%Q:%Q}}}", "wifi", "sta", "enable", true, "ssid", ssid, "pass", pass)
 //
 // An [*jsonrpc.Error] with CodeDenied names a key that is locked; nothing is
-// changed then. Call [Host.ConfigSave] to keep the change.
+// changed then. Text that is not JSON is not sent: [jsonrpc.ErrInvalidJSON]. Call
+// [Host.ConfigSave] to keep the change.
 func (h *Host) ConfigSet(ctx context.Context, format string, args ...any) error {
 	_, err := h.Call(ctx, nil, "Config.Set", "{%Q:"+format+"}", append([]any{"config"}, args...)...)
 	return err

@@ -27,9 +27,13 @@
 // [Host.ConfigGet], [Host.ConfigSet] and [Host.ConfigSave] reach the module's
 // configuration, and [Host.Call] everything else.
 //
-// When the module says Sys.Init, it has started anew: subscriptions are sent
-// again, and the function given to [Host.OnInit] is called so that the program
-// can report its state.
+// After attaching, and when the module says Sys.Init because it has started
+// anew, the module may have lost what it was told: subscriptions are sent again,
+// until the module has answered to each, and the function given to [Host.OnInit]
+// is called so that the program can report its state.
+//
+// While no Run is running, calls, notifications and what is made of them return
+// [ErrNotAttached]; [Host.Attached] waits for a Run.
 //
 // # Frames
 //
@@ -41,7 +45,8 @@
 //
 // All methods are safe for concurrent use. Handlers, subscriptions and deltas
 // run one at a time in the order in which the module sent them; see package
-// jsonrpc for other lanes. A handler may use all methods of the Host.
+// jsonrpc for other lanes. A handler may use all methods of the Host, with its
+// own ctx: while it waits in a call the next request may run.
 //
 // # Small targets
 //
