@@ -13,12 +13,13 @@ import (
 )
 
 // runDemo joins a host and a caller by a UART in memory, shows the frames as
-// they cross it, and fails unless every answer is the right one.
-func runDemo(parent context.Context, out io.Writer) error {
+// they cross it, and fails unless every answer is the right one and all could be
+// printed.
+func runDemo(parent context.Context, w, log io.Writer) error {
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
 	near, far := net.Pipe()
-	out = &lockedWriter{w: out}
+	out := &lockedWriter{w: w}
 	caller := jsonrpc.NewConn(framing.NewConn(near, nil), &jsonrpc.ConnOptions{
 		FirstID:  12007,
 		Observer: func(e jsonrpc.Event) { show(out, e) },
@@ -26,7 +27,7 @@ func runDemo(parent context.Context, out io.Writer) error {
 	var ends sync.WaitGroup
 	defer ends.Wait()
 	defer cancel()
-	ends.Go(func() { newHost().Run(ctx, far) })
+	ends.Go(func() { newHost(log).Run(ctx, far) })
 	ends.Go(func() { caller.Run(ctx) })
 
 	fmt.Fprintln(out, "a host with the function Sum and a caller, joined by a UART in memory:")
@@ -39,21 +40,12 @@ func runDemo(parent context.Context, out io.Writer) error {
 		if err := s.check(string(got), err); err != nil {
 			return fmt.Errorf("demo: %s: %w", s.title, err)
 		}
+		if err := out.failed(); err != nil {
+			return err
+		}
 	}
 	fmt.Fprintln(out, "\nall answers are right")
-	return nil
-}
-
-// lockedWriter lets several goroutines print.
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (l *lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
+	return out.failed()
 }
 
 // demoStep is a call and what it must give: a result or an error code.

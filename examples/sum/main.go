@@ -1,12 +1,15 @@
 // Sum is the sketch of the CCM manual in Go: a host that exports one function,
 // Sum, which adds two numbers, over a serial port, a new pseudo terminal, TCP or
-// its standard input and output.
+// its standard input and output. It also plays the other end, the caller.
 //
 //	go run ./examples/sum --demo                    a host and a caller, joined in memory
 //	go run ./examples/sum /dev/ttyUSB0              serve on a serial port
 //	go run ./examples/sum --pty                     serve on a new pseudo terminal
-//	go run ./examples/sum --listen 127.0.0.1:4000   serve every TCP connection
+//	go run ./examples/sum --listen 127.0.0.1:4000   serve TCP connections
 //	echo '{"id":1,"method":"Sum","params":[2,3]}' | go run ./examples/sum --stdio
+//
+//	go run ./examples/sum --call Sum --params '[2,3]' /dev/ttyUSB0
+//	go run ./examples/sum --call Sum --params '[2,3]' tcp:127.0.0.1:4000
 package main
 
 import (
@@ -17,19 +20,23 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
-
-	"github.com/ccmkit/ccmkit/ccm/host"
-	"github.com/ccmkit/ccmkit/framing/uart"
-	"github.com/ccmkit/ccmkit/jsonrpc"
+	"time"
 )
 
-const usage = `Usage: sum [flags] [serial:]PATH
+const usage = `Usage: sum [--baud N] [serial:]PATH[?baud=N]
        sum --demo | --pty | --listen HOST:PORT | --stdio
+       sum --call METHOD [--params JSON] [--timeout TIME] [--baud N] ENDPOINT
 
 Serves the JSON-RPC method Sum, one object a line:
 
   {"id":12007,"method":"Sum","params":[2,3]}  ->  {"id":12007,"result":5}
+
+With --call it calls a method once and prints the result. ENDPOINT is a serial
+port as above, or tcp:HOST:PORT. Lines that are no frames are reported on
+standard error. The exit code is 0, 1 after an error or an error reply, and 2
+for wrong arguments. Flags go before the path.
 
 Flags:
 `
@@ -38,92 +45,126 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "sum:", err)
-		}
+		fmt.Fprintln(os.Stderr, "sum:", err)
 		stop()
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
 }
 
-// run is the program: args are its arguments. It returns nil when ctx ends.
-func run(ctx context.Context, args []string, in io.Reader, out, log io.Writer) error {
+// usageError is about the arguments.
+type usageError struct{ text string }
+
+func (e usageError) Error() string { return e.text + " (see sum --help)" }
+
+// exitCode returns what the program ends with.
+func exitCode(err error) int {
+	if err == nil {
+		return 0
+	}
+	if _, is := errors.AsType[usageError](err); is {
+		return 2
+	}
+	return 1
+}
+
+// options is what the arguments ask for.
+type options struct {
+	demo, pty, stdio     bool
+	listen, call, params string
+	timeout              time.Duration
+	baud                 int
+	endpoint             string
+}
+
+// parse reads the arguments. It returns flag.ErrHelp after printing the usage.
+func parse(args []string, out io.Writer) (o options, err error) {
 	fs := flag.NewFlagSet("sum", flag.ContinueOnError)
-	fs.SetOutput(log)
-	fs.Usage = func() {
-		fmt.Fprint(log, usage)
+	fs.SetOutput(io.Discard) // the error is printed once, by main
+	fs.BoolVar(&o.demo, "demo", false, "play a host and a caller over a UART in memory, and show the frames")
+	fs.BoolVar(&o.pty, "pty", false, "serve on a new pseudo terminal, whose path is printed")
+	fs.StringVar(&o.listen, "listen", "", "serve TCP connections to this `address`, 16 at a time")
+	fs.BoolVar(&o.stdio, "stdio", false, "serve on standard input and output")
+	fs.StringVar(&o.call, "call", "", "call this `method` at the endpoint and print the result")
+	fs.StringVar(&o.params, "params", "", "params of the call, as `JSON`; none if empty")
+	fs.DurationVar(&o.timeout, "timeout", 5*time.Second, "how long the call may take, connecting included")
+	fs.IntVar(&o.baud, "baud", 115200, "speed of the serial port in bits per second")
+	switch err := fs.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		if _, err := fmt.Fprint(out, usage); err != nil {
+			return o, err
+		}
+		fs.SetOutput(out)
 		fs.PrintDefaults()
+		return o, err
+	case err != nil:
+		return o, usageError{err.Error()}
 	}
-	demo := fs.Bool("demo", false, "play a host and a caller over a UART in memory, and show the frames")
-	pty := fs.Bool("pty", false, "serve on a new pseudo terminal, whose path is printed")
-	listen := fs.String("listen", "", "serve every TCP connection to this `address`")
-	stdio := fs.Bool("stdio", false, "serve on standard input and output")
-	baud := fs.Int("baud", 115200, "speed of the serial port in bits per second")
-	if err := fs.Parse(args); err != nil {
-		return err
-	}
-	chosen := fs.NArg()
-	for _, on := range []bool{*demo, *pty, *listen != "", *stdio} {
-		if on {
-			chosen++
-		}
-	}
-	if chosen != 1 {
-		fs.Usage()
-		return fmt.Errorf("want exactly one place to serve on, got %d", chosen)
-	}
-	switch {
-	case *demo:
-		return runDemo(ctx, out)
-	case *pty:
-		return servePTY(ctx, out)
-	case *listen != "":
-		return serveTCP(ctx, *listen, out)
-	case *stdio:
-		return serveStdio(ctx, in, out)
-	}
-	return serveSerial(ctx, fs.Arg(0), *baud, log)
+	o.endpoint = fs.Arg(0)
+	return o, o.check(fs)
 }
 
-// newHost is the sketch: a host that exports Sum.
-func newHost() *host.Host {
-	h := host.New(&host.Config{
-		Info:        host.Info{FWVersion: "1.0", Arch: "go", FWID: "sum", App: "sum"},
-		PlainFrames: true, // readable on a terminal; CRC starts when the peer uses it
-		NoInit:      true, // the sketch only speaks when it is asked
+// check demands one place to serve on, or one endpoint for a call.
+func (o *options) check(fs *flag.FlagSet) error {
+	var places []string
+	fs.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "demo", "pty", "stdio":
+			if f.Value.String() == "true" {
+				places = append(places, "--"+f.Name)
+			}
+		case "listen":
+			if o.listen != "" {
+				places = append(places, "--listen "+o.listen)
+			}
+		}
 	})
-	h.HandleFunc("Sum", sum)
-	return h
-}
-
-// sum answers the sum of two numbers, as an integer if both are.
-func sum(_ context.Context, w *jsonrpc.Response, r *jsonrpc.Request) {
-	a, b := r.Arg(0), r.Arg(1)
-	if i, okI := a.Int(); okI {
-		if j, okJ := b.Int(); okJ && (i+j > i) == (j > 0) {
-			w.Resultf("%ld", i+j)
-			return
+	hint := ""
+	for i, arg := range fs.Args() {
+		places = append(places, fmt.Sprintf("%q", arg))
+		if i > 0 && strings.HasPrefix(arg, "-") {
+			hint = "; flags go before the path"
 		}
 	}
-	x, okX := a.Number()
-	y, okY := b.Number()
-	if !okX || !okY {
-		w.Error(jsonrpc.CodeInvalidParams, "params must be two numbers")
-		return
+	given := strings.Join(places, " and ") + hint
+	switch {
+	case len(places) == 0 && o.call != "":
+		return usageError{"no endpoint to call " + o.call + " at"}
+	case len(places) == 0:
+		return usageError{"no place to serve on: give a serial port, --pty, --listen, --stdio or --demo"}
+	case o.call != "" && (len(places) > 1 || fs.NArg() == 0):
+		return usageError{"--call wants one endpoint and nothing else, got " + given}
+	case len(places) > 1:
+		return usageError{"several places to serve on: " + given}
+	case o.call == "" && o.params != "":
+		return usageError{"--params without --call"}
+	case o.call == "" && strings.HasPrefix(o.endpoint, "tcp:"):
+		return usageError{"serve TCP with --listen; " + o.endpoint + " is for --call"}
 	}
-	w.Resultf("%.*g", 15, x+y)
+	return nil
 }
 
-// serveSerial serves on a serial port until ctx ends or the port goes away.
-func serveSerial(ctx context.Context, endpoint string, baud int, log io.Writer) error {
-	path, baud, err := parseSerial(endpoint, baud)
+// run is the program: args are its arguments. It returns nil when ctx ends,
+// except for a call.
+func run(ctx context.Context, args []string, in io.Reader, out, log io.Writer) error {
+	o, err := parse(args, out)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	port, err := uart.Open(path, &uart.Config{Mode: uart.Mode8N1(baud)})
-	if err != nil {
-		return err
+	log = &lockedWriter{w: log}
+	switch {
+	case o.call != "":
+		return runCall(ctx, o, out, log)
+	case o.demo:
+		return runDemo(ctx, out, log)
+	case o.pty:
+		return servePTY(ctx, out, log)
+	case o.listen != "":
+		return serveTCP(ctx, o.listen, out, log)
+	case o.stdio:
+		return serveStdio(ctx, in, out, log)
 	}
-	fmt.Fprintf(log, "serving Sum on %s, %s\n", path, uart.Mode8N1(baud))
-	return newHost().Run(ctx, port)
+	return serveSerial(ctx, o.endpoint, o.baud, log)
 }

@@ -1,18 +1,15 @@
 package main
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 
-	"github.com/ccmkit/ccmkit/framing"
-	"github.com/ccmkit/ccmkit/framing/uart"
 	"github.com/ccmkit/ccmkit/internal/leakcheck"
-	"github.com/ccmkit/ccmkit/internal/testbed"
-	"github.com/ccmkit/ccmkit/jsonrpc"
 )
 
 func TestMain(m *testing.M) { leakcheck.Main(m) }
@@ -42,6 +39,7 @@ func TestStdio(t *testing.T) {
 		`boot: hello`,
 		`{"id":4,"method":"Sum","params":[1,1}`,
 		`{"id":"x","method":"Nope"}`,
+		`{"id":6,"method":"Sum","params":[1e308,1e308]}`,
 		`{"id":5,"method":"Sum","params":[-2,1]}`, // no line end after it
 	}, "\n")
 	want := strings.Join([]string{
@@ -51,10 +49,11 @@ func TestStdio(t *testing.T) {
 		`{"id":3,"error":{"code":-32602,"message":"params must be two numbers"}}`,
 		`{"id":4,"error":{"code":-32700,"message":"the closing bracket does not match"}}`,
 		`{"id":"x","error":{"code":-32601,"message":"method not found"}}`,
+		`{"id":6,"error":{"code":-32602,"message":"the sum is out of range"}}`,
 		`{"id":5,"result":-1}`,
 	}, "\n")
-	var out strings.Builder
-	if err := run(t.Context(), []string{"--stdio"}, strings.NewReader(in), &out, io.Discard); err != nil {
+	var out, log strings.Builder
+	if err := run(t.Context(), []string{"--stdio"}, strings.NewReader(in), &out, &log); err != nil {
 		t.Fatal(err)
 	}
 	got := strings.Split(strings.TrimSpace(out.String()), "\n")
@@ -63,105 +62,100 @@ func TestStdio(t *testing.T) {
 			t.Errorf("%s is not in %q", line, got)
 		}
 	}
-	if len(got) != 7 {
-		t.Errorf("%d lines, want 7: %q", len(got), got)
+	if len(got) != 8 {
+		t.Errorf("%d lines, want 8: %q", len(got), got)
+	}
+	wantLog := `not a frame: "boot: hello"` + "\n" + `malformed frame: "{\"id\":4,`
+	if !strings.HasPrefix(log.String(), wantLog) || strings.Count(log.String(), "\n") != 2 {
+		t.Errorf("log:\n%s", log.String())
 	}
 }
 
-// start runs the program and returns the first word it prints.
-func start(t *testing.T, args ...string) string {
-	ctx, cancel := context.WithCancel(t.Context())
-	r, w := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := run(ctx, args, nil, w, io.Discard)
-		w.CloseWithError(io.EOF)
-		ended <- err
-	}()
-	out := bufio.NewReader(r)
-	line, err := out.ReadString('\n')
-	if err != nil {
-		t.Fatalf("no first line: %v, %v", err, <-ended)
+// fullWriter takes n bytes.
+type fullWriter struct{ n int }
+
+func (w *fullWriter) Write(p []byte) (int, error) {
+	if w.n -= len(p); w.n < 0 {
+		return 0, syscall.ENOSPC
 	}
-	go io.Copy(io.Discard, out)
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("run: %v", err)
+	return len(p), nil
+}
+
+func TestOutputFails(t *testing.T) {
+	in := strings.Repeat(`{"id":1,"method":"Sum","params":[2,3]}`+"\n", 3)
+	for _, mode := range []string{"--stdio", "--demo", "--help", "--listen 127.0.0.1:0"} {
+		err := run(t.Context(), strings.Fields(mode), strings.NewReader(in), &fullWriter{10}, io.Discard)
+		if !errors.Is(err, syscall.ENOSPC) || exitCode(err) != 1 {
+			t.Errorf("%s: %v", mode, err)
 		}
-	})
-	place, _, _ := strings.Cut(line, " ")
-	return place
+	}
+	if err := run(t.Context(), []string{"--demo"}, nil, &fullWriter{700}, io.Discard); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("--demo, later: %v", err)
+	}
 }
 
-// check calls Sum over a port.
-func check(t *testing.T, port framing.Port) {
-	t.Helper()
-	c := jsonrpc.NewConn(framing.NewConn(port, &framing.Options{CRC: framing.CRCSend}), nil)
-	ended := make(chan error, 1)
-	go func() { ended <- c.Run(t.Context()) }()
-	if got, err := c.Call(t.Context(), nil, "Sum", "[%d,%d]", 2, 3); err != nil || string(got) != "5" {
-		t.Errorf("Sum = %s, %v", got, err)
-	}
-	c.Close()
-	if err := <-ended; err != nil {
+func TestHelp(t *testing.T) {
+	var out, log strings.Builder
+	if err := run(t.Context(), []string{"--help"}, nil, &out, &log); exitCode(err) != 0 || err != nil {
 		t.Error(err)
 	}
-}
-
-func TestTCP(t *testing.T) {
-	addr := start(t, "--listen", "127.0.0.1:0")
-	for range 2 {
-		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		check(t, conn)
-	}
-}
-
-func TestPTY(t *testing.T) {
-	testbed.Require(t, "pty")
-	path := start(t, "--pty")
-	for range 2 { // peers come and go
-		port, err := uart.Open(path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		check(t, port)
-	}
-}
-
-func TestSerial(t *testing.T) {
-	a, b := testbed.PTYPair(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, []string{"serial:" + a + "?baud=9600"}, nil, io.Discard, io.Discard) }()
-	port, err := uart.Open(b, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	check(t, port)
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
+	if !strings.HasPrefix(out.String(), "Usage: sum") || !strings.Contains(out.String(), "-baud") || log.Len() != 0 {
+		t.Errorf("got %q and %q", out.String(), log.String())
 	}
 }
 
 func TestUsage(t *testing.T) {
-	for _, c := range []struct{ args, want string }{
-		{"", "want exactly one place to serve on, got 0"},
-		{"--demo --pty", "got 2"},
-		{"a b", "got 2"},
-		{"--nope", "flag provided but not defined"},
-		{"serial:/dev/x?speed=1", `unknown setting "speed"`},
-		{"serial:/dev/x?baud=0", "baud must be a positive number"},
-		{"/no/such/port", "/no/such/port"},
-		{"--listen nowhere", "nowhere"},
+	for _, c := range []struct {
+		args, want string
+		code       int
+	}{
+		{"", "no place to serve on", 2},
+		{"--listen=", "no place to serve on", 2},
+		{"--demo --pty", "several places to serve on: --demo and --pty", 2},
+		{"a b", `several places to serve on: "a" and "b" (`, 2},
+		{"/dev/x --baud 9600", "flags go before the path", 2},
+		{"--nope", "flag provided but not defined", 2},
+		{"--baud 0 /dev/x", "baud must be a positive number", 2},
+		{"serial:/dev/x?speed=1", `unknown setting "speed"`, 2},
+		{"serial:/dev/x?baud=0", "baud must be a positive number", 2},
+		{"tcp:127.0.0.1:1", "--listen", 2},
+		{"--params 1 /dev/x", "--params without --call", 2},
+		{"--call Sum", "no endpoint", 2},
+		{"--call Sum a b", `"a" and "b"`, 2},
+		{"--call Sum --pty", "one endpoint and nothing else, got --pty", 2},
+		{"--call Sum --params [2 /dev/x", "not JSON", 2},
+		{"--call Sum --timeout 0 /dev/x", "--timeout must be positive", 2},
+		{"/no/such/port", "/no/such/port", 1},
+		{"--listen nowhere", "nowhere", 1},
+		{"--call Sum /no/such/port", "/no/such/port", 1},
 	} {
-		err := run(t.Context(), strings.Fields(c.args), nil, io.Discard, io.Discard)
-		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%q: %v, want %q in it", c.args, err, c.want)
+		var out, log strings.Builder
+		err := run(t.Context(), strings.Fields(c.args), nil, &out, &log)
+		if err == nil || !strings.Contains(err.Error(), c.want) || exitCode(err) != c.code {
+			t.Errorf("%q: %v, exit %d; want %q and %d", c.args, err, exitCode(err), c.want, c.code)
 		}
+		if out.Len() != 0 || log.Len() != 0 { // main prints the error
+			t.Errorf("%q: printed %q and %q", c.args, out.String(), log.String())
+		}
+	}
+}
+
+// TestPeerErrors: what goes wrong with a peer is no output of the program.
+func TestPeerErrors(t *testing.T) {
+	var log strings.Builder
+	l := listen(t)
+	c := dialTCP(t, l)
+	io.WriteString(c, "hello\n")
+	c.(*net.TCPConn).CloseWrite()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- serveListener(ctx, l, &lockedWriter{w: &log}) }()
+	io.Copy(io.Discard, c) // until the server has closed its end
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if log.String() != "not a frame: \"hello\"\n" {
+		t.Errorf("log: %q", log.String())
 	}
 }
