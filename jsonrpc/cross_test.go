@@ -71,7 +71,7 @@ func (s *shuffler) flush(stop <-chan struct{}) {
 func TestU5BothWays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const width = 64
-		calls := heavy(1_000_000) / 2
+		calls := heavyCalls() / 2
 		sides := [2]*shuffler{}
 		opts := [2]*jsonrpc.ConnOptions{}
 		for i := range sides {
@@ -125,7 +125,7 @@ func TestU5BothWays(t *testing.T) {
 func TestU5HostilePeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const width = 64
-		calls := heavy(1_000_000) / 2
+		calls := heavyCalls() / 2
 		portA, portB := wire.Pair(&wire.Options{Buffer: 1 << 20})
 		var served atomic.Int64
 		mux := &jsonrpc.Mux{}

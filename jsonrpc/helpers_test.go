@@ -18,16 +18,19 @@ import (
 	"github.com/ccmkit/ccmkit/jsonrpc"
 )
 
-// heavy returns n in full runs, else a tenth of it, and still less under the
-// race detector.
+// full reports whether all counts are to be run.
+func full() bool { return os.Getenv("CCMKIT_FULL") == "1" }
+
+// heavy returns n in full runs, else a tenth of it; under the race detector,
+// which is ten times slower, a tenth of that.
 func heavy(n int) int {
-	switch {
-	case os.Getenv("CCMKIT_FULL") == "1" && !race.Enabled:
-		return n
-	case race.Enabled:
-		return n / 100
+	if !full() {
+		n /= 10
 	}
-	return n / 10
+	if race.Enabled {
+		n /= 10
+	}
+	return n
 }
 
 // manualFrames are the frames that the CCM manual prints, on either side of the
@@ -218,4 +221,13 @@ func newFramer(p framing.Port) jsonrpc.Framer { return framing.NewConn(p, nil) }
 func decodeReply2(line string) (r reply) {
 	json.Unmarshal([]byte(line), &r)
 	return r
+}
+
+// heavyCalls is how many calls test U5 makes: all of them in full runs, also
+// under the race detector, which is what it is for.
+func heavyCalls() int {
+	if full() {
+		return 1_000_000
+	}
+	return heavy(1_000_000)
 }
