@@ -63,90 +63,93 @@ func (m *Message) parseMembers(i int) (next, misshapen int) {
 	if i = skipSpace(b, i); i < len(b) && b[i] == '}' {
 		return i + 1, 0
 	}
-	for {
-		which, start := otherMember, i
-		if end := m.usualMember(i); end > 0 {
-			i = end
-		} else {
-			if i, which = skipMember(b, i); i < 0 {
-				return i, misshapen
-			}
-			start = i
-			if i = m.parseValue(which, i); i < 0 {
-				return i, misshapen
-			}
-			if f := m.record(which, start, i); f != ok && misshapen == 0 {
-				misshapen = fail(start, f)
-			}
+	for more := true; ; {
+		if i, more = m.usualMembers(i); !more {
+			return i, misshapen
 		}
-		if i+2 < len(b) && b[i] == ',' {
-			if i++; b[i] == ' ' {
-				i++
+		var which member
+		if i, which = skipMember(b, i); i < 0 {
+			return i, misshapen
+		}
+		start := i
+		if i = m.parseValue(which, i); i < 0 {
+			return i, misshapen
+		}
+		if f := m.record(which, start, i); f != ok && misshapen == 0 {
+			misshapen = fail(start, f)
+		}
+		if i, more = nextChild(b, i, '}'); !more {
+			if i < 0 && which == idMember && b[start] != '"' {
+				m.parts[idMember] = span{} // a number may have lost digits
 			}
-			continue
-		}
-		if i == len(b)-1 && b[i] == '}' {
-			return i + 1, misshapen
-		}
-		var more bool
-		if i, more = nextChild(b, i, '}'); i < 0 && which == idMember && b[start] != '"' {
-			m.parts[idMember] = span{} // a number may have lost digits
-		}
-		if !more {
 			return i, misshapen
 		}
 	}
 }
 
-// usualMember passes a member of the message if it is spelled as hosts usually
-// do, and records it: an id of one to seven digits that is followed by a comma, a
-// method in plain ASCII, or params, each for the first time, with one space at
-// most behind the colon. Otherwise it returns 0 or a fault, and the caller reads
-// the member the long way.
-func (m *Message) usualMember(i int) int {
+// usualMembers passes and records members of the message as long as they are
+// spelled as hosts usually do: an id of one to seven digits that is followed by a
+// comma, a method in plain ASCII, or params, each for the first time, with one
+// space at most behind colons and commas. It returns the offset of the next
+// member, to be read the long way, or more is false: then that was the last one,
+// or what follows it is wrong.
+func (m *Message) usualMembers(i int) (next int, more bool) {
 	b := m.frame
-	if i < 0 || i >= len(b)-13 {
-		return 0
-	}
-	switch x := load8(b, i); {
-	case x&(1<<40-1) == keyID|':'<<32:
-		if i += 5; byte(x>>40) == ' ' {
-			i++
-		}
-		if i >= 0 && i < len(b)-7 {
-			x = load8(b, i)
-		}
-		n := shortNumber(x)
-		if n > 0 && byte(x>>(8*n)) == ',' && !m.has(idMember) {
-			m.parts[idMember] = span{uint32(i), uint32(i + n)}
-			return i + n
-		}
-	case x == keyMethod && b[i+8] == ':':
-		if i += 9; b[i] == ' ' {
-			i++
-		}
-		if b[i] == '"' && !m.has(methodMember) {
-			end := skipPlain(b, i+1)
-			if end > 0 {
-				m.parts[methodMember] = span{uint32(i), uint32(end)}
+	for i >= 0 && i < len(b)-13 {
+		end := 0
+		switch x := load8(b, i); {
+		case x&(1<<40-1) == keyID|':'<<32:
+			start := i + 5
+			if byte(x>>40) == ' ' {
+				start++
 			}
-			return end
-		}
-	case x == keyParams && b[i+8] == ':':
-		if i += 9; b[i] == ' ' {
-			i++
-		}
-		if !m.has(paramsMember) {
-			end := m.parseParams(i)
-			if end > 0 {
-				m.parts[paramsMember] = span{uint32(i), uint32(end)}
-			} else {
-				m.nargs, m.more = 0, false
+			if start >= 0 && start < len(b)-7 {
+				x = load8(b, start)
 			}
-			return end
+			if n := shortNumber(x); n > 0 && byte(x>>(8*n)) == ',' && !m.has(idMember) {
+				end = start + n
+				m.parts[idMember] = span{uint32(start), uint32(end)}
+			}
+		case x == keyMethod && b[i+8] == ':':
+			start := i + 9
+			if b[start] == ' ' {
+				start++
+			}
+			if b[start] == '"' && !m.has(methodMember) {
+				if end = skipPlain(b, start+1); end > 0 {
+					m.parts[methodMember] = span{uint32(start), uint32(end)}
+				}
+			}
+		case x == keyParams && b[i+8] == ':':
+			start := i + 9
+			if b[start] == ' ' {
+				start++
+			}
+			if !m.has(paramsMember) {
+				if end = m.parseParams(start); end > 0 {
+					m.parts[paramsMember] = span{uint32(start), uint32(end)}
+				} else {
+					m.nargs, m.more = 0, false
+				}
+			}
+		}
+		if end <= 0 {
+			return i, true
+		}
+		switch i = end; {
+		case i < len(b)-2 && b[i] == ',':
+			if i++; b[i] == ' ' {
+				i++
+			}
+		case i == len(b)-1 && b[i] == '}':
+			return i + 1, false
+		default:
+			if i, more = nextChild(b, i, '}'); !more {
+				return i, false
+			}
 		}
 	}
-	return 0
+	return i, true
 }
 
 // parseValue passes the value of a member.
