@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ccmkit/ccmkit/ccm/host"
 	"github.com/ccmkit/ccmkit/framing"
@@ -53,7 +54,11 @@ func TestSerialCalls(t *testing.T) {
 				t.Errorf("round %d: module: %v", round, err)
 			}
 		})
-		<-greeted
+		select {
+		case <-greeted:
+		case <-time.After(10 * time.Second):
+			t.Fatal("the host does not say Sys.Init")
+		}
 		var callers sync.WaitGroup
 		for name, call := range map[string]func(context.Context, []byte, string, string, ...any) ([]byte, error){
 			"host": h.Call, "module": module.Call,
