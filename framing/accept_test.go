@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"runtime"
 	"strings"
 	"syscall"
@@ -321,20 +320,5 @@ func TestNoise(t *testing.T) {
 			t.Errorf("p=%g: only %d of %d frames", p, got, n)
 		}
 		t.Logf("p=%g: %d of %d frames; %+v; %+v", p, got, n, far.Stats(), c.Stats())
-	}
-}
-
-// TestImports keeps heavy packages out of this one.
-func TestImports(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", ".").Output()
-	if err != nil {
-		t.Skipf("go list: %v", err)
-	}
-	bad := map[string]bool{"fmt": true, "reflect": true, "os": true, "net": true, "encoding/json": true,
-		"encoding/hex": true, "encoding/binary": true, "log/slog": true}
-	for _, p := range strings.Fields(string(out)) {
-		if bad[p] {
-			t.Errorf("package framing reaches %s", p)
-		}
 	}
 }

@@ -379,7 +379,7 @@ func TestConnConcurrentWrites(t *testing.T) {
 
 func TestConnAllocs(t *testing.T) {
 	if race.Enabled {
-		t.Skip("allocation guard")
+		t.Skip("the race detector allocates")
 	}
 	c := framing.NewConn(&endless{text: []byte(withCRC(frames[0]) + "\n" + frames[1] + "\r\nlog\n")}, nil)
 	frame := []byte(frames[0])

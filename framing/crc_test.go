@@ -102,7 +102,7 @@ func TestStateNames(t *testing.T) {
 
 func TestCRCAllocs(t *testing.T) {
 	if race.Enabled {
-		t.Skip("allocation guard")
+		t.Skip("the race detector allocates")
 	}
 	frame, buf := []byte(frames[0]), make([]byte, 0, 256)
 	if n := testing.AllocsPerRun(100, func() {

@@ -127,7 +127,7 @@ func TestDecoderAliasing(t *testing.T) {
 
 func TestDecoderAllocs(t *testing.T) {
 	if race.Enabled {
-		t.Skip("allocation guard")
+		t.Skip("the race detector allocates")
 	}
 	d := framing.NewDecoder(256)
 	stream := []byte(strings.Repeat(frames[0]+"\r\n", 20) + strings.Repeat("x", 300) + "\n" + frames[1])

@@ -362,7 +362,7 @@ func TestMosHandshakeClose(t *testing.T) {
 
 func TestMosAllocs(t *testing.T) {
 	if race.Enabled {
-		t.Skip("allocation guard")
+		t.Skip("the race detector allocates")
 	}
 	m := framing.NewMosTCP(&endless{text: []byte("\n\"\"\"" + withCRC(frames[0]) + "\"\"\"\nlog\n")}, nil)
 	frame := []byte(frames[0])

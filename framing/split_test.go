@@ -106,7 +106,7 @@ func TestCutLinear(t *testing.T) {
 
 func TestCutAllocs(t *testing.T) {
 	if race.Enabled {
-		t.Skip("allocation guard")
+		t.Skip("the race detector allocates")
 	}
 	line := []byte(withCRC(frames[0]) + withCRC(frames[1]) + withCRC(frames[2]))
 	if n := testing.AllocsPerRun(100, func() {
