@@ -27,8 +27,9 @@ type reader struct {
 	armed bool   // the port has a deadline
 	empty int    // reads in a row that gave nothing, no error and at once
 
-	last     time.Time // when bytes came last, while a line is unterminated
-	fresh    bool      // ReadFrame was entered: silence counts from now
+	last     time.Time // start of the silence, while a line is unterminated
+	fresh    bool      // ReadFrame was entered or bytes came: silence counts from the next read
+	nothings time.Time // when the last read without bytes was over; zero: bytes came since
 	looked   bool      // the unterminated line was looked at in this silence
 	overlong uint64    // of the decoder, as last told to the observer
 	frame    []byte    // what ReadFrame returned last
@@ -43,20 +44,20 @@ func (r *reader) init(p Port, size int, done <-chan struct{}) {
 	r.port, r.done, r.buf = p, done, make([]byte, size)
 }
 
-// begin is called when ReadFrame is entered.
-func (r *reader) begin() { r.fresh, r.split = true, false }
+// begin is called when ReadFrame is entered. Nobody was listening before: what
+// came then is still to be read, so silence counts from here on.
+func (r *reader) begin() { r.fresh, r.split, r.nothings = true, false, time.Time{} }
 
 // fill waits for bytes and puts them into pend. With limit > 0 it waits until
 // that long after the last byte, and returns how long the silence has lasted
-// by then; 0 means that there are bytes, or a reason to call again.
+// by then; 0 means that there are bytes, or a reason to call again. The clock is
+// read only when a line is unterminated or nothing came.
 func (r *reader) fill(limit time.Duration) (silent time.Duration, err error) {
 	if r.err != nil {
 		return 0, r.err
 	}
-	start := time.Now()
-	if r.fresh {
-		// Nobody was listening before: what came then is still to be read.
-		r.fresh, r.last = false, start
+	if r.fresh && limit > 0 {
+		r.fresh, r.last = false, time.Now()
 	}
 	r.arm(limit)
 	n, err := r.port.Read(r.buf)
@@ -65,7 +66,7 @@ func (r *reader) fill(limit time.Duration) (silent time.Duration, err error) {
 	}
 	if n > 0 {
 		r.bytes += uint64(n)
-		r.empty, r.looked, r.last = 0, false, time.Now()
+		r.empty, r.looked, r.fresh, r.nothings = 0, false, true, time.Time{}
 		r.pend = r.flow.filter(r.buf[:n])
 	}
 	switch {
@@ -75,7 +76,7 @@ func (r *reader) fill(limit time.Duration) (silent time.Duration, err error) {
 		if n > 0 {
 			return 0, nil
 		}
-		return r.nothing(start, limit, err != nil)
+		return r.nothing(limit, err != nil)
 	}
 	r.err = &PortError{Op: "read", Err: err}
 	if n > 0 {
@@ -86,15 +87,18 @@ func (r *reader) fill(limit time.Duration) (silent time.Duration, err error) {
 
 // nothing deals with a read that gave no bytes: silence when it lasted, else a
 // port that does not wait, be it that it says so with an error (EAGAIN) or not.
-func (r *reader) nothing(start time.Time, limit time.Duration, told bool) (time.Duration, error) {
+// How long the first such read in a row has waited is not known; it is let pass.
+func (r *reader) nothing(limit time.Duration, told bool) (time.Duration, error) {
 	now := time.Now()
+	waited := r.nothings.IsZero() || now.Sub(r.nothings) >= emptyFast
+	r.nothings = now
 	if limit > 0 {
 		if silent := now.Sub(r.last); silent >= limit {
 			r.empty = 0
 			return silent, nil
 		}
 	}
-	if now.Sub(start) >= emptyFast {
+	if waited {
 		r.empty = 0
 		return 0, nil
 	}
@@ -112,6 +116,7 @@ func (r *reader) nothing(start time.Time, limit time.Duration, told bool) (time.
 	case <-t.C:
 	case <-r.done:
 	}
+	r.nothings = time.Now()
 	return 0, nil
 }
 

@@ -55,12 +55,12 @@ func AppendError(dst, id []byte, code int, message string, data []byte) []byte {
 }
 
 func appendErrorHead(dst, id []byte, code int) []byte {
-	dst = append(dst, '{')
 	if len(id) > 0 {
-		dst = append(append(dst, `"id":`...), id...)
-		dst = append(dst, ',')
+		dst = append(append(dst, `{"id":`...), id...)
+		dst = append(dst, `,"error":{"code":`...)
+	} else {
+		dst = append(dst, `{"error":{"code":`...)
 	}
-	dst = append(dst, `"error":{"code":`...)
 	dst = strconv.AppendInt(dst, int64(code), 10)
 	return append(dst, `,"message":`...)
 }

@@ -83,8 +83,11 @@ func (c *replyCache) begin(m *Message) (cacheRef, retryState, []byte) {
 	if c.off {
 		return cacheRef{}, retryNone, nil
 	}
-	for i, h := range c.hashes {
-		if s := &c.slots[i]; h == hash && bytes.Equal(s.id, id) {
+	for i := range c.hashes {
+		if c.hashes[i] != hash {
+			continue
+		}
+		if s := &c.slots[i]; bytes.Equal(s.id, id) {
 			if s.done && time.Now().After(s.until) {
 				c.hashes[i] = 0
 				continue

@@ -1,6 +1,7 @@
 package jsonrpc
 
 import (
+	"context"
 	"errors"
 	"math/bits"
 	"math/rand/v2"
@@ -87,20 +88,18 @@ func (t *callTable) begin() (p *call, evicted bool, wait <-chan struct{}, err er
 	return p, evicted, nil, nil
 }
 
-// wake has a call signalled when some time has passed; 0 means never. again
-// tells that it will be sent once more.
-func (t *callTable) wake(p *call, after time.Duration, again bool) {
-	now := time.Now()
+// wake has a call signalled at a time; the zero Time means never. again tells
+// that it will be sent once more.
+func (t *callTable) wake(p *call, due time.Time, again bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p.again, p.due = again, time.Time{}
-	if after <= 0 || t.closed { // only ctx or the end wakes it
+	p.again, p.due = again, due
+	if due.IsZero() || t.closed { // only ctx or the end wakes it
 		return
 	}
-	p.due = now.Add(after)
-	if t.armed.IsZero() || p.due.Before(t.armed) {
-		t.armed = p.due
-		t.timer.Reset(after)
+	if t.armed.IsZero() || due.Before(t.armed) {
+		t.armed = due
+		t.timer.Reset(time.Until(due))
 	}
 }
 
@@ -210,6 +209,21 @@ func resultOf(m *Message) []byte {
 		return r
 	}
 	return []byte(`null`)
+}
+
+// next waits for a signal, at most until ctx ends. A ctx that never ends saves
+// the select.
+func (p *call) next(ctx context.Context) (signal, error) {
+	done := ctx.Done()
+	if done == nil {
+		return <-p.signals, nil
+	}
+	select {
+	case s := <-p.signals:
+		return s, nil
+	case <-done:
+		return 0, ctx.Err()
+	}
 }
 
 // fail ends the call with an error, if it still waits.

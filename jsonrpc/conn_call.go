@@ -132,29 +132,26 @@ func (c *Conn) refuse(frame []byte) error {
 // await sends a call, again after RetryAfter if need be, and waits for its end.
 func (c *Conn) await(ctx context.Context, p *call) error {
 	_, bounded := ctx.Deadline()
-	end := time.Now().Add(c.opts.CallTimeout) // if ctx has no deadline
+	var end time.Time
+	if !bounded {
+		end = time.Now().Add(c.opts.CallTimeout)
+	}
 	for try := 0; ; try++ {
 		if err := c.sendCall(ctx, p); err != nil {
 			return err
 		}
-		last := try >= c.opts.Retries
-		switch {
-		case !last && bounded:
-			c.calls.wake(p, c.opts.RetryAfter, true)
-		case !last:
-			c.calls.wake(p, min(c.opts.RetryAfter, time.Until(end)), true)
-		case !bounded:
-			c.calls.wake(p, time.Until(end), false)
-		default:
-			c.calls.wake(p, 0, false)
-		}
-		select {
-		case s := <-p.signals:
-			if s == callEnded {
-				return p.err
+		due, last := end, try >= c.opts.Retries
+		if !last {
+			due = time.Now().Add(c.opts.RetryAfter)
+			if !bounded && end.Before(due) {
+				due = end
 			}
-		case <-ctx.Done():
-			return c.giveUp(p, ctx.Err())
+		}
+		c.calls.wake(p, due, !last)
+		if s, err := p.next(ctx); err != nil {
+			return c.giveUp(p, err)
+		} else if s == callEnded {
+			return p.err
 		}
 		// Time is up, or the peer got a damaged frame.
 		if last || !bounded && !time.Now().Before(end) {

@@ -160,7 +160,7 @@ func (w *Response) writeError(code int, message string, data []byte) {
 	w.failed = true
 	w.buf = appendErrorHead(w.buf, w.id, w.code(code))
 	if !w.newline {
-		if message = cut(message); !isASCII(message) {
+		if message = cut(message); !utf8.ValidString(message) {
 			// Texts of Go errors may quote any bytes; a strict peer would drop
 			// the answer and wait on.
 			message = strings.ToValidUTF8(message, "\ufffd")
@@ -173,16 +173,6 @@ func (w *Response) writeError(code int, message string, data []byte) {
 	}
 	w.buf = appendErrorTail(w.buf, data)
 	w.close()
-}
-
-// isASCII reports whether a text, which is short, has no multi-byte characters.
-func isASCII(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }
 
 // code translates a code into the dialect of the door.

@@ -1,6 +1,9 @@
 package mjson
 
-import "strconv"
+import (
+	"math/bits"
+	"strconv"
+)
 
 // A Printer formats like [Appendf], with the choices of its fields. The zero
 // value is what Appendf uses. A Printer holds no state: it may be copied and
@@ -38,15 +41,17 @@ func (p Printer) Appendf(dst []byte, format string, args ...any) ([]byte, error)
 		for i < len(format) && format[i] != '%' {
 			i++
 		}
-		dst = append(dst, format[text:i]...)
+		if i > text {
+			dst = append(dst, format[text:i]...)
+		}
 		if i+1 >= len(format) || format[i+1] != 'd' || next >= len(args) {
 			break
 		}
 		switch v := args[next].(type) {
 		case int:
-			dst = strconv.AppendInt(dst, int64(v), 10)
+			dst = appendInt(dst, int64(v))
 		case int64:
-			dst = strconv.AppendInt(dst, v, 10)
+			dst = appendInt(dst, v)
 		default:
 			return p.appendf(dst, format, i, next, args)
 		}
@@ -57,6 +62,21 @@ func (p Printer) Appendf(dst []byte, format string, args ...any) ([]byte, error)
 		return dst, nil
 	}
 	return p.appendf(dst, format, i, next, args)
+}
+
+// appendInt appends v in decimal. Up to four digits, which is what devices mostly
+// say, come without a branch: as the bytes of one word, the first digit lowest.
+func appendInt(dst []byte, v int64) []byte {
+	if uint64(v) > 9999 || cap(dst)-len(dst) < 4 {
+		return strconv.AppendInt(dst, v, 10)
+	}
+	u := uint32(v)
+	high, low := u/100, u%100
+	x := high/10 | high%10<<8 | low/10<<16 | low%10<<24
+	zeros := bits.TrailingZeros32(x|1<<24) &^ 7 // of the leading zeros; one digit stays
+	x = (x | '0'*0x01010101) >> zeros
+	end := len(dst) + 4 - zeros/8
+	return append(dst, byte(x), byte(x>>8), byte(x>>16), byte(x>>24))[:end]
 }
 
 // appendf is Appendf from offset i of the format and from args[next] on.
