@@ -674,3 +674,32 @@ func TestDamagedCall(t *testing.T) {
 		b.close()
 	})
 }
+
+// TestNotifyWritten: it returns when the bytes have left, not when they are
+// queued, and with the fate of the frame otherwise.
+func TestNotifyWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLink(t, t.Context(), &wire.Options{Baud: 9600}, nil, nil, &jsonrpc.ConnOptions{Handler: sumMux()})
+		defer l.close()
+		start := time.Now()
+		if err := l.a.Notify(t.Context(), "Note", "%Q", strings.Repeat("x", 93)); err != nil || time.Since(start) != 0 {
+			t.Errorf("Notify: %v after %v", err, time.Since(start))
+		}
+		// 33 bytes of it and 123 of the one before, 10 bits each.
+		if err := l.a.NotifyWritten(t.Context(), "Note", "[1,2]"); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(start); d.Round(100*time.Microsecond) != 1625*100*time.Microsecond {
+			t.Errorf("written after %v", d)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if err := l.a.NotifyWritten(ctx, "Note", "%Q", strings.Repeat("x", 93)); err != context.DeadlineExceeded {
+			t.Errorf("no time: %v", err)
+		}
+		time.AfterFunc(time.Millisecond, func() { l.a.Close() })
+		if err := l.a.NotifyWritten(t.Context(), "Note", ""); err != jsonrpc.ErrClosed {
+			t.Errorf("closed: %v", err)
+		}
+	})
+}

@@ -81,11 +81,47 @@ func (c *Conn) beginCall(ctx context.Context) (*call, error) {
 // Notify sends a notification: the peer will not answer. It returns when the
 // frame is queued; see [Conn.Call] for the format and the errors.
 func (c *Conn) Notify(ctx context.Context, method, format string, args ...any) error {
-	if err := ctx.Err(); err != nil {
+	o, err := c.notification(ctx, method, format, args...)
+	if err != nil {
 		return err
 	}
-	if c.ended() {
+	if err = c.sendWait(ctx, o); err != nil {
+		c.out.put(o)
+	}
+	return err
+}
+
+// NotifyWritten is Notify, but returns when the framer has written the frame,
+// or with its error. When ctx ends or the connection does, the frame may still
+// be on its way.
+func (c *Conn) NotifyWritten(ctx context.Context, method, format string, args ...any) error {
+	o, err := c.notification(ctx, method, format, args...)
+	if err != nil {
+		return err
+	}
+	written := make(chan error, 1)
+	o.written = written
+	if err = c.sendWait(ctx, o); err != nil {
+		c.out.put(o)
+		return err
+	}
+	select {
+	case err = <-written:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.done:
 		return ErrClosed
+	}
+}
+
+// notification makes the frame of a notification.
+func (c *Conn) notification(ctx context.Context, method, format string, args ...any) (*outFrame, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if c.ended() {
+		return nil, ErrClosed
 	}
 	o := c.out.get()
 	o.frame = mjson.AppendQuote(append(o.frame, `{"method":`...), method)
@@ -93,13 +129,11 @@ func (c *Conn) Notify(ctx context.Context, method, format string, args ...any) e
 	if o.frame, err = appendParamsf(o.frame, format, args...); err == nil && c.tooLong(o.frame) {
 		err = c.refuse(o.frame)
 	}
-	if err == nil {
-		err = c.sendWait(ctx, o)
-	}
 	if err != nil {
 		c.out.put(o)
+		return nil, err
 	}
-	return err
+	return o, nil
 }
 
 // appendParamsf ends a request with formatted params, which must be JSON.

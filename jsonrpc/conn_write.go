@@ -18,9 +18,10 @@ const maxKept = 64 << 10
 // call keeps its own for retries.
 type outFrame struct {
 	frame   []byte
-	call    uint64 // id of the call it belongs to, or 0
-	fault   bool   // it answers with an error
-	refusal bool   // it holds one of the places for refusals
+	call    uint64       // id of the call it belongs to, or 0
+	fault   bool         // it answers with an error
+	refusal bool         // it holds one of the places for refusals
+	written chan<- error // told when the frame is written or given up; nil: nobody asks
 }
 
 // outQueue is the bounded queue of frames that wait for the writer, with the
@@ -58,7 +59,7 @@ func (q *outQueue) put(o *outFrame) {
 	if cap(o.frame) > maxKept {
 		return
 	}
-	o.frame, o.call, o.fault, o.refusal = o.frame[:0], 0, false, false
+	o.frame, o.call, o.fault, o.refusal, o.written = o.frame[:0], 0, false, false, nil
 	q.free.put(o)
 }
 
@@ -104,6 +105,9 @@ func (c *Conn) write(o *outFrame) {
 		if !long {
 			c.end(err)
 		}
+	}
+	if o.written != nil {
+		o.written <- err
 	}
 	c.out.settle(o)
 	c.out.put(o)

@@ -59,11 +59,18 @@ func In(lane Lane, h Handler) Handler { return laned{h, lane} }
 // HTTP body; detached answers are not sent. It allocates only when dst is too
 // small.
 func Serve(ctx context.Context, dst []byte, m *Message, h Handler) []byte {
+	return ServeCodes(ctx, dst, m, h, nil)
+}
+
+// ServeCodes is [Serve] for a door with other error codes: codes translates
+// those of the handler. [ManagementCode] is one.
+func ServeCodes(ctx context.Context, dst []byte, m *Message, h Handler, codes func(code int) int) []byte {
 	if m.kind != KindCall && m.kind != KindNotification {
 		return dst
 	}
 	w := &m.reply
 	w.reset(dst, m.ID())
+	w.codes = codes
 	serve(ctx, h, w, &m.Request)
 	if !w.answered {
 		w.Result(nil)

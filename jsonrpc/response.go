@@ -42,6 +42,10 @@ func (w *Response) open() bool {
 	return len(w.id) > 0
 }
 
+// Pending reports whether an answer is still awaited: the request was a call,
+// and nothing has answered it.
+func (w *Response) Pending() bool { return !w.answered && len(w.id) > 0 }
+
 // close ends the frame that was written.
 func (w *Response) close() {
 	if w.newline {
