@@ -1,0 +1,142 @@
+package outbox
+
+import (
+	"errors"
+	"time"
+)
+
+// pump hands messages to the connection as long as it takes them. One goroutine
+// does so at a time; others that come meanwhile make it look again.
+func (q *Queue) pump() {
+	q.mu.Lock()
+	if q.pumping {
+		q.again = true
+		q.mu.Unlock()
+		return
+	}
+	q.pumping = true
+	for {
+		q.again = false
+		e := q.take()
+		if e == nil {
+			q.pumping = false
+			q.mu.Unlock()
+			return
+		}
+		q.mu.Unlock()
+		err := q.cfg.Send(&e.Message, func(err error) { q.settled(e, err) })
+		q.mu.Lock()
+		if err != nil && !q.untaken(e, err) && !q.again {
+			q.pumping = false
+			q.mu.Unlock()
+			return
+		}
+	}
+}
+
+// take returns the next message to send, which is flying from then on, or nil.
+// The lock is held.
+func (q *Queue) take() *entry {
+	for q.next < len(q.entries) && q.entries[q.next].state != waiting {
+		q.next++
+	}
+	if !q.online || q.inFlight >= q.cfg.Window || q.next == len(q.entries) {
+		return nil
+	}
+	e := q.entries[q.next]
+	q.next++
+	e.state = flying
+	q.inFlight++
+	if e.before {
+		q.stats.Resent++
+	}
+	return e
+}
+
+// untaken puts a message back that the connection has not taken, or drops one
+// that it never will. It reports whether it makes sense to go on with the next.
+// The lock is held; it is released while the message is told.
+func (q *Queue) untaken(e *entry, err error) bool {
+	if e.state != flying {
+		return true // closed meanwhile
+	}
+	q.inFlight--
+	switch {
+	case errors.Is(err, ErrOffline):
+		q.putBack(e)
+		return false
+	case errors.Is(err, ErrBusy):
+		q.putBack(e)
+		if q.inFlight == 0 {
+			q.tryLater()
+		}
+		return false
+	}
+	q.stats.Refused++
+	q.remove(e)
+	q.mu.Unlock()
+	tell([]*entry{e}, err)
+	q.mu.Lock()
+	return true
+}
+
+// tryLater looks again when the connection may be less busy. The lock is held.
+func (q *Queue) tryLater() {
+	if q.retry == nil {
+		q.retry = time.AfterFunc(retryBusy, q.pump)
+	} else {
+		q.retry.Reset(retryBusy)
+	}
+}
+
+// putBack makes a message wait again. The lock is held.
+func (q *Queue) putBack(e *entry) {
+	e.state = waiting
+	for i, o := range q.entries[:q.next] {
+		if o == e {
+			q.next = i
+			return
+		}
+	}
+}
+
+// settled is called by the connection: a message is acknowledged, or the
+// connection was lost before.
+func (q *Queue) settled(e *entry, err error) {
+	q.mu.Lock()
+	if e.state != flying {
+		q.mu.Unlock()
+		return
+	}
+	q.inFlight--
+	if err != nil {
+		e.before = true
+		q.putBack(e)
+		q.mu.Unlock()
+		q.pump()
+		return
+	}
+	q.stats.Sent++
+	q.remove(e)
+	q.mu.Unlock()
+	tell([]*entry{e}, nil)
+	q.pump()
+}
+
+// remove takes a message out of the queue, together with older ones that are
+// over too. The lock is held.
+func (q *Queue) remove(e *entry) {
+	e.state = over
+	q.stats.Bytes -= e.size()
+	e.Message = Message{}
+	n := 0
+	for n < len(q.entries) && q.entries[n].state == over {
+		q.entries[n] = nil
+		n++
+	}
+	q.entries = q.entries[n:]
+	q.next = max(0, q.next-n)
+	if len(q.entries) == 0 {
+		q.entries = nil // gives the array back
+	}
+}
