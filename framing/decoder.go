@@ -10,6 +10,10 @@ const DefaultMaxFrame = 4096
 // a CRC suffix with metadata and for white space.
 const suffixRoom = 32
 
+// firstBuffer is the size of the buffer for lines that come in pieces, in the
+// beginning: enough for the frames of most hosts.
+const firstBuffer = 256
+
 // DecoderStats counts what a Decoder has seen since it was made.
 type DecoderStats struct {
 	Bytes     uint64 // bytes looked at
@@ -25,10 +29,12 @@ type DecoderStats struct {
 // and a line that is too long is discarded up to its line feed. Whatever came
 // before a line feed, the line after it is found.
 //
-// It has one buffer, made by NewDecoder, and allocates nothing afterwards. It
-// is not safe for concurrent use.
+// It has one buffer, for lines that come in pieces, which grows as far as it
+// must and no further than the longest line; then nothing is allocated any more.
+// It is not safe for concurrent use.
 type Decoder struct {
-	buf   []byte // the unterminated line; never grows beyond its capacity
+	buf   []byte // the unterminated line
+	max   int    // largest capacity of buf
 	skip  bool   // inside an overlong line
 	stats DecoderStats
 }
@@ -41,7 +47,7 @@ func NewDecoder(maxFrame int) *Decoder {
 	if maxFrame <= 0 {
 		maxFrame = DefaultMaxFrame
 	}
-	return &Decoder{buf: make([]byte, 0, maxFrame+suffixRoom+1)} // one for the CR
+	return &Decoder{max: maxFrame + suffixRoom + 1} // one for the CR
 }
 
 // Feed takes the next bytes of the stream and returns the first line they
@@ -81,7 +87,7 @@ func (d *Decoder) Feed(p []byte) (line, rest []byte) {
 			line = line[: n-1 : n-1]
 		}
 		switch {
-		case len(line) >= cap(d.buf):
+		case len(line) >= d.max:
 			d.overlong(n)
 		case len(line) == 0 || line[0] <= ' ' && len(trimLeft(line)) == 0:
 			d.stats.Blank++
@@ -98,10 +104,15 @@ func (d *Decoder) keep(p []byte) {
 	switch {
 	case d.skip:
 		d.stats.Discarded += uint64(len(p))
-	case len(p) > cap(d.buf)-len(d.buf):
+	case len(p) > d.max-len(d.buf):
 		d.overlong(len(d.buf) + len(p))
 		d.buf, d.skip = d.buf[:0], true
 	default:
+		if need := len(d.buf) + len(p); need > cap(d.buf) {
+			bigger := make([]byte, len(d.buf), min(max(need, 2*cap(d.buf), firstBuffer), d.max))
+			copy(bigger, d.buf)
+			d.buf = bigger
+		}
 		d.buf = append(d.buf, p...)
 	}
 }

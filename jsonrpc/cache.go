@@ -41,9 +41,10 @@ type cacheRef struct {
 
 // replyCache remembers the calls of a session.
 type replyCache struct {
+	on     bool // else the cache is off for good
 	mu     sync.Mutex
 	seed   maphash.Seed
-	slots  []cacheSlot       // nil: the cache is off for good
+	slots  []cacheSlot       // made for the first call
 	hashes [cacheSize]uint64 // of the ids in the slots; 0: the slot is free
 	next   int               // slot to take next: the one that was taken longest ago
 	off    bool              // off until the next session: the peer reuses its ids
@@ -52,10 +53,7 @@ type replyCache struct {
 }
 
 func (c *replyCache) init(on bool) {
-	if on {
-		c.slots = make([]cacheSlot, cacheSize)
-		c.seed = maphash.MakeSeed()
-	}
+	c.on, c.seed = on, maphash.MakeSeed()
 }
 
 // reset begins a session.
@@ -73,7 +71,7 @@ func (c *replyCache) reset() {
 // begin looks a call up and remembers it if it is new. The reply of a call that
 // was served is valid until the next begin.
 func (c *replyCache) begin(m *Message) (cacheRef, retryState, []byte) {
-	if c.slots == nil || readOnly(m.Method()) {
+	if !c.on || readOnly(m.Method()) {
 		return cacheRef{}, retryNone, nil
 	}
 	id := m.ID()
@@ -94,6 +92,9 @@ func (c *replyCache) begin(m *Message) (cacheRef, retryState, []byte) {
 			}
 			return c.same(s, m)
 		}
+	}
+	if c.slots == nil {
+		c.slots = make([]cacheSlot, cacheSize)
 	}
 	i, found := c.room()
 	if !found {

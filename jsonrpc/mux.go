@@ -30,9 +30,9 @@ type Mux struct {
 // muxTable is what is registered. It never changes, so that look-ups need no
 // lock; a registration replaces it.
 type muxTable struct {
-	entries  []*muxEntry                // in order of registration
-	byLength [MaxMethod + 1][]*muxEntry // the newest entry of each name, by the length of the name
-	globs    []*muxEntry                // those that hold a wildcard, newest last
+	entries  []*muxEntry   // in order of registration
+	byLength [][]*muxEntry // the newest entry of each name, by the length of the name
+	globs    []*muxEntry   // those that hold a wildcard, newest last
 }
 
 type muxEntry struct {
@@ -64,6 +64,9 @@ func (m *Mux) Handle(pattern string, h Handler) {
 	}
 	e.at = len(t.entries)
 	t.entries = append(slices.Clip(t.entries), e)
+	lengths := make([][]*muxEntry, max(len(t.byLength), len(pattern)+1))
+	copy(lengths, t.byLength)
+	t.byLength = lengths
 	same := slices.Clone(t.byLength[len(pattern)])
 	same = slices.DeleteFunc(same, func(o *muxEntry) bool { return o.name == pattern })
 	t.byLength[len(pattern)] = append(same, e)
