@@ -1,0 +1,79 @@
+// Package ccm is a Cloud Communication Module to embed: it joins microcontrollers
+// that speak JSON-RPC over a UART to an MQTT broker and a device shadow.
+//
+// # A module
+//
+// Say where the hosts and the broker are, and run it:
+//
+//	m, err := ccm.New(ccm.Config{
+//		ID:     "dev-1",
+//		Hosts:  []ccm.HostConfig{{Open: openSerial}},
+//		Cloud:  &cloud.Config{Servers: []string{"mqtts://broker.example.com"}},
+//		Shadow: ccm.ShadowConfig{Backend: ccm.AWS},
+//	})
+//	if err != nil { ... }
+//	err = m.Run(ctx) // until ctx ends
+//
+// [New] checks the configuration and starts nothing. [Module.Run] owns every
+// goroutine, opens ports and connections again when they are gone, and returns
+// when all of that has ended. The zero [Config] is a module that does nothing.
+//
+// # What a host can do
+//
+// A host calls these methods, with or without an id (CCM manual):
+//
+//	MQTT.Pub {topic, message, qos=0, retain=false}   null, or {"queued":true}
+//	MQTT.Sub {topic, qos=1}                          null; 403: the broker refuses
+//	MQTT.Unsub {topic}                               null
+//	Shadow.Report PATCH                              null
+//	Shadow.Get                                       {"desired","reported","version"}
+//	RPC.List, RPC.Ping, Sys.Info, Sys.GetInfo        about the module
+//	Sys.Time                                         seconds since 1970
+//
+// and gets these notifications: MQTT.Message {topic, message}, Shadow.Delta DELTA,
+// and Sys.Init when the module has started. [Module.Handle] adds methods.
+//
+// A QoS 1 publication waits in a bounded queue until the broker has it. Its reply
+// is null after PUBACK, {"queued":true} when there is no connection or PUBACK
+// takes more than ten seconds, and an error 429 when the queue is full. QoS 0
+// without a connection is an error 503. MQTT 3.1.1 does not tell that a broker
+// has dropped a publication for want of rights.
+//
+// # What the cloud can do
+//
+// A message for a subscription of a host becomes an MQTT.Message. It is
+// acknowledged to the broker when its frame has left on the UART of every host it
+// is for, or has been given up: after ten seconds, when 128 messages wait
+// already, when it is longer than the host takes, or when it is not UTF-8. All of
+// that is counted in [Stats]. Messages are acknowledged when they are done with,
+// not in the order in which they came, so that a host that is stuck holds up
+// nobody else.
+//
+// A frame published to ID/rpc is a call: of the module's methods, and beyond
+// them of the methods of the host named ""; host/METHOD always means that host,
+// and NAME/METHOD another one. The answer goes to SRC/rpc, where SRC is the
+// member src of the frame. Go programs use [Host.Call] and [Host.Notify].
+//
+// # The link to a host
+//
+// When a port has been opened, the module sends a line end and finds out who is
+// there: by Sys.Info, RPC.List and rpc.list, so that all generations of hosts
+// built on mjson are known, and others taken as opaque after some seconds. Until
+// then messages wait. Sys.Init of a host, a changed "boot" in its Sys.Info, and a
+// reset begin a new session: the shadow tells it again what differs.
+//
+// No frame to a host is longer than it takes, 255 bytes unless it says rx_max or
+// the configuration does. Deltas are split by their keys; a value that fits in no
+// frame, and anything else that is too long, is counted, logged and not sent.
+//
+// # Several hosts
+//
+// A module has any number of hosts, each with a name, a port, a shadow and
+// subscriptions of its own. They do not wait for each other.
+//
+// # Concurrency
+//
+// All methods are safe for concurrent use. Handlers of one host run one at a
+// time in the order of its requests (see package jsonrpc); handlers for the
+// cloud run in parallel, 32 at most.
+package ccm

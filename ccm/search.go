@@ -1,0 +1,197 @@
+package ccm
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ccmkit/ccmkit/jsonrpc"
+	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
+)
+
+// How a host is looked for.
+const (
+	searchPause   = 200 * time.Millisecond // between two tries
+	searchTries   = 10                     // of Sys.Info
+	listTries     = 3                      // of RPC.List and of rpc.list
+	maxHostMethod = 64                     // methods of a host that are remembered
+)
+
+// HostInfo is what a host tells about itself. Hosts tell what they like;
+// everything may be empty.
+type HostInfo struct {
+	App, FWVersion, FWID, Arch string   // of Sys.Info
+	Boot                       string   // a mark of this start of the host, if it gives one
+	FrameLimit                 int      // rx_max, or 0
+	Methods                    []string // what RPC.List or rpc.list names, 64 at most
+	ListMethod                 string   // "RPC.List", "rpc.list" or "", whichever it answers
+	SysInfo                    bool     // it answers Sys.Info
+}
+
+// Generation names the kind of host that answers like this.
+func (i *HostInfo) Generation() string {
+	switch {
+	case i.SysInfo && i.Boot != "":
+		return "ccm/host"
+	case i.SysInfo && i.ListMethod == "RPC.List":
+		return "mjson 2018"
+	case i.ListMethod == "RPC.List":
+		return "mjson 2019"
+	case i.ListMethod == "rpc.list":
+		return "mjson 2020 or later"
+	case i.SysInfo:
+		return "with Sys.Info"
+	}
+	return "unknown"
+}
+
+// search finds out who is at the other end, on a goroutine of its own, which
+// stays only if there is a watchdog.
+func (l *link) search(first bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.again = true
+	select {
+	case l.look <- struct{}{}:
+	default:
+	}
+	if !l.searching && l.ctx.Err() == nil {
+		l.searching = true
+		l.searches.Go(func() { l.h.search(l, first) })
+	}
+}
+
+// next reports whether there is still something to find out.
+func (l *link) next() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	again := l.again && l.ctx.Err() == nil
+	l.again = false
+	select {
+	case <-l.look:
+	default:
+	}
+	l.searching = again
+	return again
+}
+
+// search finds out who is there, as often as it is asked to.
+func (h *Host) search(l *link, first bool) {
+	// A line end, for what the host may have read of half a line.
+	if l.frames.WriteFrame(nil) == nil && first {
+		l.conn.Notify(l.ctx, "Sys.Init", "")
+	}
+	for l.next() {
+		h.setState(HostSearching, nil)
+		h.found(h.identify(l.ctx, l))
+		if h.cfg.Watchdog.Interval > 0 {
+			h.watch(l.ctx, l)
+		}
+	}
+}
+
+// identify asks the host who it is. It reports whether it has answered anything.
+func (h *Host) identify(ctx context.Context, l *link) (info HostInfo, answered bool) {
+	before := l.conn.Stats().Received
+	text, answered := ask(ctx, l, "Sys.Info", searchTries)
+	if text != nil {
+		info.parse(text)
+		if info.FrameLimit > 0 {
+			l.frames.SetMaxWrite(h.frameLimit(info.FrameLimit))
+		}
+	}
+	for _, method := range []string{"RPC.List", "rpc.list"} {
+		text, any := ask(ctx, l, method, listTries)
+		answered = answered || any
+		if text != nil {
+			info.ListMethod, info.Methods = method, methodNames(text)
+			break
+		}
+	}
+	return info, answered || l.conn.Stats().Received > before
+}
+
+// ask calls a method until the host answers. Nil text means that it has answered
+// with an error or, if answered is false, not at all.
+func ask(ctx context.Context, l *link, method string, tries int) (text []byte, answered bool) {
+	for range tries {
+		limited, cancel := context.WithTimeout(ctx, searchPause)
+		text, err := l.conn.Call(limited, nil, method, "")
+		if err == nil {
+			cancel()
+			return text, true
+		}
+		if _, is := errors.AsType[*jsonrpc.Error](err); is && !errors.Is(err, jsonrpc.ErrTimeout) {
+			cancel()
+			return nil, true
+		}
+		<-limited.Done() // also when the call has failed at once
+		cancel()
+		if ctx.Err() != nil {
+			return nil, false
+		}
+	}
+	return nil, false
+}
+
+// found notes the outcome of a search.
+func (h *Host) found(info HostInfo, answered bool) {
+	state := HostReady
+	if !answered {
+		state = HostOpaque
+	}
+	h.setState(state, func() {
+		h.info = info
+		h.sessions++
+	})
+	if h.syncer != nil {
+		h.syncer.HostReady()
+	}
+}
+
+// heard is told that the host has sent a valid frame. One that had not answered
+// may do so now.
+func (h *Host) heard() {
+	h.mu.Lock()
+	again := h.state == HostOpaque || h.state == HostHung
+	h.mu.Unlock()
+	if again {
+		h.restarted()
+	}
+}
+
+// restarted has it found out anew who is there.
+func (h *Host) restarted() {
+	h.mu.Lock()
+	l := h.link
+	h.mu.Unlock()
+	if l != nil {
+		l.search(false)
+	}
+}
+
+// parse reads the answer to Sys.Info.
+func (i *HostInfo) parse(text []byte) {
+	i.SysInfo = true
+	get := func(key string) string {
+		s, _ := mjson.Find(text, "$."+key).Text()
+		return s
+	}
+	i.App, i.FWVersion, i.FWID, i.Arch = get("app"), get("fw_version"), get("fw_id"), get("arch")
+	if boot := mjson.Find(text, "$.boot"); boot.Exists() {
+		i.Boot = boot.String()
+	}
+	if n, isInt := mjson.Find(text, "$.rx_max").Int(); isInt && n >= 32 && n <= 1<<20 {
+		i.FrameLimit = int(n)
+	}
+}
+
+// methodNames reads the answer to RPC.List.
+func methodNames(text []byte) (names []string) {
+	for _, v := range (mjson.Scanner{MaxDepth: jsonrpc.MaxDepth}).Children(text) {
+		if s, is := v.Text(); is && len(names) < maxHostMethod && len(s) <= jsonrpc.MaxMethod {
+			names = append(names, s)
+		}
+	}
+	return names
+}

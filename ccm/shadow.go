@@ -1,0 +1,151 @@
+package ccm
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ccmkit/ccmkit/jsonrpc"
+	"github.com/ccmkit/ccmkit/shadow"
+)
+
+// otaKey is the part of the shadow that belongs to the module: hosts neither see
+// nor report it.
+const otaKey = "ota"
+
+// newSyncer makes the syncer of the host's shadow.
+func (h *Host) newSyncer() error {
+	c := h.m.cfg.Shadow
+	thing := c.Thing
+	if thing == "" {
+		thing = h.m.cfg.ID
+	}
+	b, err := c.Backend(&transport{m: h.m, slots: map[string]*slot{}}, thing, h.cfg.Name)
+	if err != nil {
+		return err
+	}
+	h.syncer = shadow.NewSyncer(shadow.Config{
+		Backend: b, Deliver: h.deliverDelta, RepeatAfter: c.RepeatAfter, DropNulls: c.DropNulls,
+		Hidden: []string{otaKey}, Observer: h.shadowEvent,
+	})
+	return nil
+}
+
+// deliverDelta tells the host what to change, in as many frames as it takes.
+func (h *Host) deliverDelta(ctx context.Context, delta []byte) error {
+	if f := h.m.cfg.Shadow.OnDelta; f != nil {
+		if delta = f(ctx, h, delta); len(delta) == 0 {
+			return nil
+		}
+	}
+	l := h.ready()
+	if l == nil {
+		return ErrHostDown
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerLife)
+	defer cancel()
+	limit := l.frames.FrameLimit()
+	parts, misfits := shadow.Split(delta, func(part []byte) bool {
+		return limit == 0 || len(`{"method":"Shadow.Delta","params":}`)+len(part) <= limit
+	})
+	for _, bad := range misfits {
+		h.m.stats.oversize.Add(1)
+		h.m.log.Error("delta not delivered: longer than the host takes", "host", h.cfg.Name, "key", bad.Path, "bytes", bad.Size)
+	}
+	for _, part := range parts {
+		if err := l.conn.NotifyWritten(ctx, "Shadow.Delta", "%s", part); err != nil {
+			return err
+		}
+		h.m.stats.deltas.Add(1)
+	}
+	return nil
+}
+
+// shadowEvent is told what happens to the shadow.
+func (h *Host) shadowEvent(e shadow.Event) {
+	h.m.log.Debug("shadow", "host", h.cfg.Name, "event", e.Kind.String(), "err", e.Err)
+}
+
+// Report merges patch, a JSON object, into the reported state of the host's
+// shadow, as Shadow.Report of the host does. It returns when the report is
+// queued; reports that the cloud has not taken yet become one. patch is copied.
+func (h *Host) Report(patch []byte) error {
+	if h.syncer == nil {
+		return ErrNoShadow
+	}
+	return h.syncer.Report(patch)
+}
+
+// Shadow returns the last known desired and reported state of the host, and
+// false if there is none yet.
+func (h *Host) Shadow() (shadow.Document, bool) {
+	if h.syncer == nil {
+		return shadow.Document{}, false
+	}
+	return h.syncer.Document()
+}
+
+// ErrNoShadow is returned by a module whose configuration has no shadow.
+var ErrNoShadow = errors.New("ccm: no shadow is configured")
+
+var errShadowUnknown = &jsonrpc.Error{Code: codeOffline, Message: "the shadow is not known yet"}
+
+// shadowReport is Shadow.Report PATCH, answered null when the report is queued.
+func (m *Module) shadowReport(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Request) {
+	h, err := m.shadowOf(ctx)
+	if err == nil {
+		err = reportError(h.Report(r.Params()))
+	}
+	if err != nil {
+		m.refused(ctx, "Shadow.Report", err)
+		w.Fail(err)
+		return
+	}
+	m.stats.reports.Add(1)
+	w.Result(nil)
+}
+
+// reportError translates an error of the shadow.
+func reportError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, shadow.ErrFull):
+		return jsonrpc.ErrBusy
+	}
+	return badParams(err.Error())
+}
+
+// shadowGet is Shadow.Get, answered {"desired":D,"reported":R,"version":N}.
+func (m *Module) shadowGet(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Request) {
+	h, err := m.shadowOf(ctx)
+	if err != nil {
+		w.Fail(err)
+		return
+	}
+	doc, known := h.Shadow()
+	if !known {
+		w.Fail(errShadowUnknown)
+		return
+	}
+	w.Resultf(`{"desired":%s,"reported":%s,"version":%ld}`, orEmpty(doc.Desired), orEmpty(doc.Reported), doc.Version)
+}
+
+// shadowOf returns the host whose shadow a request means: that of the caller,
+// or of the host without a name.
+func (m *Module) shadowOf(ctx context.Context) (*Host, error) {
+	h := HostFromContext(ctx)
+	if h == nil {
+		h = m.Host("")
+	}
+	if h == nil || h.syncer == nil {
+		return nil, jsonrpc.ErrMethodNotFound
+	}
+	return h, nil
+}
+
+func orEmpty(object []byte) []byte {
+	if len(object) == 0 {
+		return []byte(`{}`)
+	}
+	return object
+}
