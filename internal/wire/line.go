@@ -13,10 +13,11 @@ type Faults struct {
 	Flip   float64 // one random bit of it is inverted
 	Dup    float64 // it arrives twice
 	Insert float64 // a random byte arrives before it
+	Break  float64 // it arrives as NUL, as after a break or a framing error
 }
 
 // Uniform returns faults with total probability p per byte, spread evenly over
-// the four kinds.
+// the first four kinds.
 func Uniform(p float64) Faults { return Faults{Drop: p / 4, Flip: p / 4, Dup: p / 4, Insert: p / 4} }
 
 // Stats counts the bytes of one direction.
@@ -27,33 +28,54 @@ type Stats struct {
 	Flipped    uint64
 	Duplicated uint64
 	Inserted   uint64
+	Broken     uint64 // breaks, those of End.Break included
+	Overrun    uint64 // delivered, but lost because the buffer was full
 }
 
 // Faults returns the number of faults injected.
-func (s Stats) Faults() uint64 { return s.Dropped + s.Flipped + s.Duplicated + s.Inserted }
+func (s Stats) Faults() uint64 {
+	return s.Dropped + s.Flipped + s.Duplicated + s.Inserted + s.Broken
+}
+
+// speed is how fast a direction is: baud bits per second, 0 for no limit, of
+// which a byte takes bits.
+type speed struct{ baud, bits int }
+
+// duration returns how long n bytes take.
+func (s speed) duration(n int) time.Duration {
+	if s.baud <= 0 {
+		return 0
+	}
+	return time.Duration(n*s.bits) * time.Second / time.Duration(s.baud)
+}
 
 // line is one direction: a ring buffer with one writer at a time.
 type line struct {
 	token chan struct{} // held by the writer; a channel, so that waiting for it is durable
 	free  time.Time     // when the line is idle again; owned by the token's holder
 	out   []byte        // scratch of spoil; owned by the token's holder
+	timer *time.Timer   // of pace; nil if it has never waited; owned by the token's holder
 
-	mu     sync.Mutex // never held while sleeping
-	cond   sync.Cond
-	ring   []byte
-	head   int // next byte to read
-	n      int // bytes waiting
-	ended  bool
-	deaf   bool // the reading end is gone, bytes vanish
-	faults Faults
-	rng    *rand.Rand
-	stats  Stats
+	mu      sync.Mutex // never held while sleeping
+	cond    sync.Cond
+	ring    []byte
+	head    int       // next byte to read
+	n       int       // bytes waiting
+	since   time.Time // when the first of them came; only with Options.Merge
+	speed   speed
+	ended   bool
+	deaf    bool // the reading end is gone, bytes vanish
+	stalled bool
+	faults  Faults
+	rng     *rand.Rand
+	cut     *rand.Rand // sizes of reads
+	stats   Stats
 }
 
 func newLine(size int, f Faults, seed, stream uint64) *line {
 	l := &line{
 		token: make(chan struct{}, 1), ring: make([]byte, size), out: make([]byte, 0, 2*burst),
-		faults: f, rng: rand.New(rand.NewPCG(seed, stream)),
+		faults: f, rng: rand.New(rand.NewPCG(seed, stream)), cut: rand.New(rand.NewPCG(seed, stream+2)),
 	}
 	l.cond.L = &l.mu
 	return l
@@ -86,11 +108,47 @@ func (l *line) spoil(p []byte) []byte {
 		case u < f.Drop+f.Flip+f.Dup+f.Insert:
 			l.stats.Inserted++
 			out = append(out, byte(r))
+		case u < f.Drop+f.Flip+f.Dup+f.Insert+f.Break:
+			l.stats.Broken++
+			b = 0
 		}
 		out = append(out, b)
 	}
 	l.stats.Delivered += uint64(len(out))
 	return out
+}
+
+// broken returns what a break reads as, in the scratch buffer.
+func (l *line) broken() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Broken++
+	l.stats.Delivered++
+	return append(l.out[:0], 0)
+}
+
+// ripen notes that bytes are about to come, which are to be kept back for merge.
+// The lock is held.
+func (l *line) ripen(merge time.Duration) {
+	if merge > 0 && l.n == 0 {
+		l.since = time.Now()
+		time.AfterFunc(merge, l.wake)
+	}
+}
+
+// ripe reports whether the bytes that wait may be read. The lock is held.
+func (l *line) ripe(merge time.Duration) bool {
+	return merge <= 0 || l.n >= MergeSize || l.ended || time.Since(l.since) >= merge
+}
+
+// share returns how many of the bytes that wait a read for at most room bytes
+// gets. The lock is held.
+func (l *line) share(room int, split bool) int {
+	n := min(room, l.n)
+	if split && n > 1 {
+		n = 1 + l.cut.IntN(n)
+	}
+	return n
 }
 
 // put copies what fits of p into the ring. The lock is held.

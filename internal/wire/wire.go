@@ -1,5 +1,6 @@
 // Package wire is a UART in memory for tests: two ends, a bounded buffer each
-// way, optional pacing by baud rate and seeded faults on every byte.
+// way, optional pacing by baud rate and seeded faults on every byte. Package
+// ccm/ccmtest builds the public UART on it.
 //
 // Both ends have the methods of a serial port (Read, Write, Close,
 // SetReadDeadline) and work inside a testing/synctest bubble: there is no real
@@ -38,6 +39,10 @@ func (timeoutError) Temporary() bool { return true }
 // DefaultBuffer is the size of the buffer of each direction in bytes.
 const DefaultBuffer = 64 << 10
 
+// MergeSize is how many bytes end the waiting of Options.Merge: the payload of a
+// full-speed USB packet of the usual adapters.
+const MergeSize = 62
+
 // piece and burst are how many bytes a paced and an unpaced writer hand over at
 // a time.
 const (
@@ -57,9 +62,23 @@ type Options struct {
 	// it full waits for the reader or for Close. 0 = DefaultBuffer.
 	Buffer int
 
+	// BufferB bounds the bytes waiting for end B instead, unless it is 0.
+	BufferB int
+
+	// Lossy makes a full buffer lose the bytes that do not fit and count them,
+	// as a receiver without flow control does. The writer does not wait then.
+	Lossy bool
+
 	// ReadMax bounds what one Read returns, as a UART with a small FIFO does.
 	// 0 = as much as there is.
 	ReadMax int
+
+	// Split makes each Read return a random part of what there is.
+	Split bool
+
+	// Merge keeps bytes back until they have waited for this long, or until
+	// MergeSize of them have, as USB adapters do to save transfers.
+	Merge time.Duration
 
 	// Seed makes the faults reproducible.
 	Seed uint64
@@ -72,9 +91,14 @@ type Options struct {
 	// end reads io.EOF after the last byte and its writes fail.
 	Silent bool
 
-	// Tap sees the bytes as they arrive, after the faults. It runs on the
-	// writing goroutine, one call at a time in each direction, and must not
-	// keep p.
+	// Alter, if set, changes what is on the line before the faults do: it
+	// returns what becomes of p, in memory of its own or p itself. It runs where
+	// Tap does.
+	Alter func(dir Dir, p []byte) []byte
+
+	// Tap sees the bytes as they arrive, after the faults, also those that a
+	// full or an unused buffer loses. It runs on the writing goroutine, one call
+	// at a time in each direction, and must not keep p.
 	Tap func(dir Dir, p []byte)
 }
 
@@ -118,7 +142,12 @@ func Pair(o *Options) (a, b *End) {
 	if opt.Buffer <= 0 {
 		opt.Buffer = DefaultBuffer
 	}
-	ab, ba := newLine(opt.Buffer, opt.AtoB, opt.Seed, 1), newLine(opt.Buffer, opt.BtoA, opt.Seed, 2)
+	if opt.BufferB <= 0 {
+		opt.BufferB = opt.Buffer
+	}
+	ab, ba := newLine(opt.BufferB, opt.AtoB, opt.Seed, 1), newLine(opt.Buffer, opt.BtoA, opt.Seed, 2)
+	ab.speed = speed{baud: opt.Baud, bits: 10}
+	ba.speed = ab.speed
 	a = &End{rx: ba, tx: ab, opt: &opt, dir: AtoB, done: make(chan struct{})}
 	b = &End{rx: ab, tx: ba, opt: &opt, dir: BtoA, done: make(chan struct{})}
 	return a, b
@@ -143,8 +172,8 @@ func (e *End) Read(p []byte) (int, error) {
 			return 0, errTimeout
 		case len(p) == 0:
 			return 0, nil
-		case l.n > 0:
-			n := l.get(p)
+		case l.n > 0 && l.ripe(e.opt.Merge):
+			n := l.get(p[:l.share(len(p), e.opt.Split)])
 			l.cond.Broadcast()
 			return n, nil
 		case l.ended:
@@ -158,56 +187,102 @@ func (e *End) Read(p []byte) (int, error) {
 // other end's buffer. It fails with io.ErrClosedPipe after Close of either end
 // and with ErrUnplugged.
 func (e *End) Write(p []byte) (int, error) {
-	l := e.tx
-	select {
-	case l.token <- struct{}{}:
-	case <-e.done:
-		return 0, e.failed()
+	if err := e.acquire(); err != nil {
+		return 0, err
 	}
-	defer func() { <-l.token }()
-	unit := burst
-	if e.opt.Baud > 0 {
-		unit = piece
-	}
+	defer e.release()
 	for n := 0; n < len(p); {
+		speed, err := e.ready()
+		if err != nil {
+			return n, err
+		}
+		unit := burst
+		if speed.baud > 0 {
+			unit = piece
+		}
 		q := p[n:min(n+unit, len(p))]
-		if err := e.pace(len(q)); err != nil {
+		if err := e.pace(speed.duration(len(q))); err != nil {
 			return n, err
 		}
-		out := l.spoil(q)
-		if e.opt.Tap != nil && len(out) > 0 {
-			e.opt.Tap(e.dir, out)
+		if e.opt.Alter != nil {
+			q = e.opt.Alter(e.dir, q)
 		}
-		if err := e.deliver(out); err != nil {
+		if err := e.deliver(e.tx.spoil(q)); err != nil {
 			return n, err
 		}
-		n += len(q)
+		n = min(n+unit, len(p))
 	}
 	return len(p), e.failed()
 }
 
-// pace waits until n more bytes have been on the line.
-func (e *End) pace(n int) error {
-	if err := e.failed(); err != nil || e.opt.Baud <= 0 {
+// Break holds the line low for d. The other end reads it as one NUL.
+func (e *End) Break(d time.Duration) error {
+	if err := e.acquire(); err != nil {
 		return err
 	}
-	l, now := e.tx, time.Now()
-	if l.free.Before(now) {
-		l.free = now
+	defer e.release()
+	if _, err := e.ready(); err != nil {
+		return err
 	}
-	l.free = l.free.Add(time.Duration(n) * 10 * time.Second / time.Duration(e.opt.Baud))
-	t := time.NewTimer(l.free.Sub(now))
-	defer t.Stop()
+	if err := e.pace(d); err != nil {
+		return err
+	}
+	return e.deliver(e.tx.broken())
+}
+
+// acquire waits until no other writer is at work on the line.
+func (e *End) acquire() error {
 	select {
-	case <-t.C:
+	case e.tx.token <- struct{}{}:
 		return nil
 	case <-e.done:
 		return e.failed()
 	}
 }
 
-// deliver puts p in the other end's buffer, waiting for room.
+func (e *End) release() { <-e.tx.token }
+
+// ready waits while the line is stalled, and returns its speed.
+func (e *End) ready() (speed, error) {
+	l := e.tx
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.stalled && e.failed() == nil {
+		l.cond.Wait()
+	}
+	return l.speed, e.failed()
+}
+
+// pace waits until the line has been busy for d more.
+func (e *End) pace(d time.Duration) error {
+	if err := e.failed(); err != nil || d <= 0 {
+		return err
+	}
+	l, now := e.tx, time.Now()
+	if l.free.Before(now) {
+		l.free = now
+	}
+	l.free = l.free.Add(d)
+	if l.timer == nil {
+		l.timer = time.NewTimer(l.free.Sub(now))
+	} else {
+		l.timer.Reset(l.free.Sub(now))
+	}
+	select {
+	case <-l.timer.C:
+		return nil
+	case <-e.done:
+		l.timer.Stop()
+		return e.failed()
+	}
+}
+
+// deliver puts p in the other end's buffer, waiting for room unless the line is
+// lossy.
 func (e *End) deliver(p []byte) error {
+	if e.opt.Tap != nil && len(p) > 0 {
+		e.opt.Tap(e.dir, p)
+	}
 	l := e.tx
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -221,8 +296,13 @@ func (e *End) deliver(p []byte) error {
 			}
 			return io.ErrClosedPipe
 		}
+		l.ripen(e.opt.Merge)
 		p = p[l.put(p):]
 		l.cond.Broadcast()
+		if len(p) > 0 && e.opt.Lossy {
+			l.stats.Overrun += uint64(len(p))
+			p = nil
+		}
 		if len(p) == 0 {
 			return nil
 		}
@@ -291,6 +371,32 @@ func (e *End) SetFaults(f Faults) {
 	e.tx.mu.Lock()
 	defer e.tx.mu.Unlock()
 	e.tx.faults = f
+}
+
+// SetSpeed changes how fast this end writes, from its next piece on: baud bits
+// per second, of which a byte takes bits (10 at 8N1, 11 at 8E1). Baud 0 ends the
+// pacing.
+func (e *End) SetSpeed(baud, bits int) {
+	e.tx.mu.Lock()
+	defer e.tx.mu.Unlock()
+	e.tx.speed = speed{baud: baud, bits: bits}
+}
+
+// Stall stops what this end writes, as a peer does that holds off a transmitter:
+// Write waits until the stall ends, or this end is closed or unplugged.
+func (e *End) Stall(on bool) {
+	e.tx.mu.Lock()
+	defer e.tx.mu.Unlock()
+	e.tx.stalled = on
+	e.tx.cond.Broadcast()
+}
+
+// ResetInput throws away what has arrived and has not been read.
+func (e *End) ResetInput() {
+	e.rx.mu.Lock()
+	defer e.rx.mu.Unlock()
+	e.rx.n = 0
+	e.rx.cond.Broadcast()
 }
 
 // Stats returns what has happened to the bytes this end wrote.

@@ -292,3 +292,109 @@ func TestConcurrent(t *testing.T) {
 	b.Close()
 	readers.Wait()
 }
+
+func TestSetSpeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := wire.Pair(&wire.Options{Baud: 9600})
+		a.SetSpeed(1100, 11)
+		start := time.Now()
+		a.Write(make([]byte, 100))
+		if d := time.Since(start); d.Round(time.Microsecond) != time.Second {
+			t.Errorf("100 bytes at 1100 baud took %v", d)
+		}
+		readN(t, b, 100)
+		a.SetSpeed(0, 0)
+		start = time.Now()
+		a.Write(make([]byte, 100))
+		b.Write([]byte("0123456789abcdef"))
+		if d := time.Since(start); d != 16*time.Second/960 {
+			t.Errorf("unpaced, and the other way at the old speed: %v", d)
+		}
+	})
+}
+
+func TestLossy(t *testing.T) {
+	a, b := wire.Pair(&wire.Options{Lossy: true, Buffer: 9, BufferB: 4})
+	for range 3 {
+		if n, err := a.Write([]byte("abc")); n != 3 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+	}
+	b.Write([]byte("0123456789"))
+	if got := readN(t, b, 4) + readN(t, a, 9); got != "abca012345678" {
+		t.Errorf("got %q", got)
+	}
+	if a.Stats().Overrun != 5 || b.Stats().Overrun != 1 {
+		t.Errorf("%+v, %+v", a.Stats(), b.Stats())
+	}
+}
+
+func TestBreakAndStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := wire.Pair(&wire.Options{AtoB: wire.Faults{Break: 1}})
+		start := time.Now()
+		a.Write([]byte("x"))
+		a.SetFaults(wire.Faults{})
+		a.Break(time.Second)
+		a.Stall(true)
+		time.AfterFunc(time.Minute, func() { a.Stall(false) })
+		a.Write([]byte("y"))
+		if got := readN(t, b, 3); got != "\x00\x00y" || a.Stats().Broken != 2 || a.Stats().Faults() != 2 {
+			t.Errorf("got %q, %+v", got, a.Stats())
+		}
+		if d := time.Since(start); d != time.Minute+time.Second {
+			t.Errorf("took %v", d)
+		}
+		a.Stall(true)
+		time.AfterFunc(time.Minute, func() { a.Close() })
+		if err := a.Break(time.Second); err != io.ErrClosedPipe {
+			t.Error(err)
+		}
+		if _, err := a.Write([]byte("z")); err != io.ErrClosedPipe {
+			t.Error(err)
+		}
+		if err := a.Break(time.Second); err != io.ErrClosedPipe {
+			t.Error(err)
+		}
+	})
+}
+
+func TestSplitMergeAlter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := wire.Pair(&wire.Options{Split: true, Seed: 1, Alter: func(_ wire.Dir, p []byte) []byte { return bytes.ToUpper(p) }})
+		a.Write([]byte("0123456789abcdef"))
+		var got, reads = "", 0
+		for len(got) < 16 {
+			p := make([]byte, 100)
+			n, err := b.Read(p)
+			if n == 0 || err != nil {
+				t.Fatal(n, err)
+			}
+			got, reads = got+string(p[:n]), reads+1
+		}
+		if got != "0123456789ABCDEF" || reads < 2 {
+			t.Errorf("%q in %d reads", got, reads)
+		}
+
+		a, b = wire.Pair(&wire.Options{Merge: time.Second})
+		start := time.Now()
+		a.Write([]byte("x"))
+		time.Sleep(time.Second / 2)
+		a.Write([]byte("y"))
+		if got := readN(t, b, 2); got != "xy" || time.Since(start) != time.Second {
+			t.Errorf("%q after %v", got, time.Since(start))
+		}
+		a.Write(make([]byte, wire.MergeSize))
+		readN(t, b, wire.MergeSize)
+		if time.Since(start) != time.Second {
+			t.Errorf("a full piece after %v", time.Since(start))
+		}
+		a.Write([]byte("old"))
+		b.ResetInput()
+		a.Write([]byte("new"))
+		a.Close()
+		if got, err := io.ReadAll(b); string(got) != "new" || err != nil || time.Since(start) != time.Second {
+			t.Errorf("%q, %v after %v", got, err, time.Since(start))
+		}
+	})
+}
