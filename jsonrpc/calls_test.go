@@ -697,6 +697,23 @@ func TestNotifyWritten(t *testing.T) {
 		if err := l.a.NotifyWritten(ctx, "Note", "%Q", strings.Repeat("x", 93)); err != context.DeadlineExceeded {
 			t.Errorf("no time: %v", err)
 		}
+		// That one was being written. One that waits is not sent any more.
+		sent := l.a.Stats().Sent
+		if err := l.a.NotifyWritten(ctx, "Note", ""); err != context.DeadlineExceeded {
+			t.Errorf("no time: %v", err)
+		}
+		if l.a.Notify(t.Context(), "Note", "%Q", strings.Repeat("x", 93)) != nil {
+			t.Error("Notify")
+		}
+		ctx, cancel = context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if err := l.a.NotifyWritten(ctx, "Note", "[3]"); err != context.DeadlineExceeded {
+			t.Errorf("no time: %v", err)
+		}
+		time.Sleep(time.Second)
+		if got := l.a.Stats().Sent - sent; got != 2 {
+			t.Errorf("%d frames sent, want 2", got)
+		}
 		time.AfterFunc(time.Millisecond, func() { l.a.Close() })
 		if err := l.a.NotifyWritten(t.Context(), "Note", ""); err != jsonrpc.ErrClosed {
 			t.Errorf("closed: %v", err)

@@ -92,23 +92,25 @@ func (c *Conn) Notify(ctx context.Context, method, format string, args ...any) e
 }
 
 // NotifyWritten is Notify, but returns when the framer has written the frame,
-// or with its error. When ctx ends or the connection does, the frame may still
-// be on its way.
+// or with its error. When ctx ends before, the frame is not sent any more, unless
+// it is being written at that moment. When the connection ends, it may be on its
+// way.
 func (c *Conn) NotifyWritten(ctx context.Context, method, format string, args ...any) error {
 	o, err := c.notification(ctx, method, format, args...)
 	if err != nil {
 		return err
 	}
-	written := make(chan error, 1)
-	o.written = written
+	r := &receipt{written: make(chan error, 1)}
+	o.receipt = r
 	if err = c.sendWait(ctx, o); err != nil {
 		c.out.put(o)
 		return err
 	}
 	select {
-	case err = <-written:
+	case err = <-r.written:
 		return err
 	case <-ctx.Done():
+		r.claim()
 		return ctx.Err()
 	case <-c.done:
 		return ErrClosed

@@ -3,6 +3,7 @@ package jsonrpc
 import (
 	"bytes"
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,11 +19,20 @@ const maxKept = 64 << 10
 // call keeps its own for retries.
 type outFrame struct {
 	frame   []byte
-	call    uint64       // id of the call it belongs to, or 0
-	fault   bool         // it answers with an error
-	refusal bool         // it holds one of the places for refusals
-	written chan<- error // told when the frame is written or given up; nil: nobody asks
+	call    uint64   // id of the call it belongs to, or 0
+	fault   bool     // it answers with an error
+	refusal bool     // it holds one of the places for refusals
+	receipt *receipt // nil: nobody asks for it
 }
+
+// receipt tells a caller that a frame was written.
+type receipt struct {
+	written chan error  // receives nil, or why the frame could not be written
+	claimed atomic.Bool // by the writer, or by the caller, who does not want the frame sent any more
+}
+
+// claim reports whether nobody has claimed the frame before.
+func (r *receipt) claim() bool { return r.claimed.CompareAndSwap(false, true) }
 
 // outQueue is the bounded queue of frames that wait for the writer, with the
 // buffers that are not in use.
@@ -59,7 +69,7 @@ func (q *outQueue) put(o *outFrame) {
 	if cap(o.frame) > maxKept {
 		return
 	}
-	o.frame, o.call, o.fault, o.refusal, o.written = o.frame[:0], 0, false, false, nil
+	o.frame, o.call, o.fault, o.refusal, o.receipt = o.frame[:0], 0, false, false, nil
 	q.free.put(o)
 }
 
@@ -81,9 +91,14 @@ func (q *outQueue) close() {
 	}
 }
 
-// write writes one frame. A frame that turned out too long is refused; any
-// other failure ends the connection.
+// write writes one frame, unless its sender has given up. A frame that turned out
+// too long is refused; any other failure ends the connection.
 func (c *Conn) write(o *outFrame) {
+	if o.receipt != nil && !o.receipt.claim() {
+		c.out.put(o)
+		c.owed.done()
+		return
+	}
 	oneLine(o.frame)
 	if o.fault {
 		c.echoes.sent(o.frame)
@@ -106,8 +121,8 @@ func (c *Conn) write(o *outFrame) {
 			c.end(err)
 		}
 	}
-	if o.written != nil {
-		o.written <- err
+	if o.receipt != nil {
+		o.receipt.written <- err
 	}
 	c.out.settle(o)
 	c.out.put(o)

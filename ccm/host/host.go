@@ -38,7 +38,8 @@ type Config struct {
 	NoInit bool
 	// RequireCRC drops frames of the module that have no CRC suffix.
 	RequireCRC bool
-	// CallTimeout bounds calls whose ctx has no deadline. Default 10 s.
+	// CallTimeout bounds calls whose ctx has no deadline. Default 15 s: the
+	// module may take 10 s to answer a [Host.Publish] at QoS 1.
 	CallTimeout time.Duration
 	// Retries is how often a call is repeated when no answer comes within
 	// RetryAfter. Default 2 times, after 1 s; negative for none.
@@ -85,6 +86,9 @@ func New(cfg *Config) *Host {
 	}
 	if h.cfg.Retries == 0 {
 		h.cfg.Retries = 2
+	}
+	if h.cfg.CallTimeout <= 0 {
+		h.cfg.CallTimeout = 15 * time.Second
 	}
 	h.mux.Handle("Sys.Info", jsonrpc.In(jsonrpc.Immediate, jsonrpc.HandlerFunc(h.sysInfo)))
 	h.mux.Handle("RPC.Ping", jsonrpc.In(jsonrpc.Immediate, jsonrpc.HandlerFunc(ping)))
