@@ -31,6 +31,9 @@ func (m *Module) serveCloud() {
 func (m *Module) cloudCall(msg *cloud.Message) {
 	method := strings.TrimPrefix(strings.TrimPrefix(msg.Topic[len(m.cfg.ID):], "/rpc"), "/")
 	c, err := parseCloudCall(method, msg.Payload)
+	if err == nil && c.dst != "" && c.dst != m.cfg.ID {
+		err = errNotForUs
+	}
 	if err != nil {
 		m.stats.cloudBad.Add(1)
 		m.complain("call from the cloud dropped", "", "topic", msg.Topic, "bytes", len(msg.Payload), "err", err)
@@ -46,7 +49,7 @@ func (m *Module) cloudCall(msg *cloud.Message) {
 	}
 	m.workers.Go(func() {
 		defer func() { <-m.calls }()
-		ctx, cancel := context.WithTimeout(m.ctx, answerLife)
+		ctx, cancel := context.WithTimeout(m.running.Load().ctx, answerLife)
 		defer cancel()
 		m.reply(c, m.serveCloudCall(ctx, c))
 	})
@@ -56,11 +59,13 @@ func (m *Module) cloudCall(msg *cloud.Message) {
 type cloudCall struct {
 	msg jsonrpc.Message
 	src string // where the answer goes; "" for a notification
+	dst string // who is called; "" is the module too
 }
 
 var (
 	errNoSource  = errors.New("ccm: a call without src cannot be answered")
 	errBadSource = errors.New("ccm: src is not usable as a topic")
+	errNotForUs  = errors.New("ccm: dst is another device")
 )
 
 // parseCloudCall reads a call. method, if not empty, is that of the topic.
@@ -82,6 +87,7 @@ func parseCloudCall(method string, payload []byte) (*cloudCall, error) {
 			return parseCloudCall("", withParams(payload, args.Raw))
 		}
 	}
+	c.dst, _ = mjson.Find(payload, "$.dst").Text()
 	if c.msg.Kind() == jsonrpc.KindNotification {
 		return c, nil
 	}
@@ -123,7 +129,7 @@ func withParams(frame, params []byte) []byte {
 // the module come first, then those of the hosts.
 func (m *Module) serveCloudCall(ctx context.Context, c *cloudCall) []byte {
 	if h, _ := m.mux.Lookup(c.msg.Method()); h != nil {
-		return jsonrpc.ServeCodes(ctx, nil, &c.msg, h, jsonrpc.ManagementCode)
+		return jsonrpc.ServeCodes(ctx, nil, &c.msg, m.loud(h), jsonrpc.ManagementCode)
 	}
 	h, method := m.hostMethod(string(c.msg.Method()))
 	if h == nil {
@@ -134,6 +140,19 @@ func (m *Module) serveCloudCall(ctx context.Context, c *cloudCall) []byte {
 			"No handler for "+clip(string(c.msg.Method())), nil)
 	}
 	return forward(ctx, h, method, c)
+}
+
+// loud returns a handler whose panics are logged. They are answered all the same.
+func (m *Module) loud(h jsonrpc.Handler) jsonrpc.Handler {
+	return jsonrpc.HandlerFunc(func(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				m.log.Error("handler panicked", "host", "cloud", "method", clip(string(r.Method())), "err", p)
+				panic(p)
+			}
+		}()
+		h.ServeRPC(ctx, w, r)
+	})
 }
 
 // hostMethod finds the host that a method is of: NAME/Method, host/Method, or

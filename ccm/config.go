@@ -120,6 +120,10 @@ type HostConfig struct {
 	// comes. Set it only for hosts that remember their replies, as those of
 	// ccm/host do: others would do the work twice.
 	Retries int
+	// FirstID is the id of the first call to the host on each opening of the
+	// port, for tests that compare traces. 0 = a random one, so that a late
+	// answer fits no call of the next opening.
+	FirstID uint64
 	// Queue bounds the messages that wait for the host. 0 = DefaultHostQueue.
 	Queue int
 	// Reset, if set, pulses the reset line of the host. The module uses it for

@@ -37,7 +37,8 @@
 // is null after PUBACK, {"queued":true} when there is no connection or PUBACK
 // takes more than ten seconds, and an error 429 when the queue is full. QoS 0
 // without a connection is an error 503. MQTT 3.1.1 does not tell that a broker
-// has dropped a publication for want of rights.
+// has dropped a publication for want of rights. One that makes the broker close
+// the connection, again and again, has to wait, and others pass (see ccm/outbox).
 //
 // # What the cloud can do
 //

@@ -129,15 +129,32 @@ func (h *Host) Reset(ctx context.Context) error {
 	if h.cfg.Reset == nil {
 		return ErrNoReset
 	}
-	if err := h.cfg.Reset(ctx); err != nil {
-		return err
+	h.suspend()
+	err := h.cfg.Reset(ctx)
+	h.mu.Lock()
+	l := h.link
+	h.mu.Unlock()
+	if l != nil && err == nil {
+		l.conn.NewSession()
+		l.frames.ResetPeer() // another firmware may run now
 	}
 	h.restarted()
-	return nil
+	return err
+}
+
+// suspend lets wait what is for the host until it was found anew.
+func (h *Host) suspend() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.state == HostReady || h.state == HostOpaque || h.state == HostHung {
+		h.state = HostSearching
+		close(h.changed)
+		h.changed = make(chan struct{})
+	}
 }
 
 // Wait waits until the host has answered, or has turned out opaque, and returns
-// nil; or the error of ctx.
+// nil; or the error of ctx, or ErrHostDown when Run has returned.
 func (h *Host) Wait(ctx context.Context) error {
 	_, err := h.wait(ctx, func(s HostState) bool { return s == HostReady || s == HostOpaque })
 	return err
@@ -171,6 +188,8 @@ func (h *Host) wait(ctx context.Context, is func(HostState) bool) (*link, error)
 		}
 		select {
 		case <-changed:
+		case <-h.m.over:
+			return nil, ErrHostDown
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

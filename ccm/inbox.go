@@ -120,12 +120,22 @@ func (h *Host) tell(ctx context.Context, a *arrival) error {
 			return ErrHostDown
 		}
 		err = l.conn.NotifyWritten(ctx, "MQTT.Message", `{"topic":%Q,"message":%Q}`, a.msg.Topic, a.msg.Payload)
-		if !errors.Is(err, jsonrpc.ErrClosed) || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil || !l.over() {
 			return err
 		}
 		if err := h.gone(ctx, l); err != nil {
 			return err
 		}
+	}
+}
+
+// over reports whether the link has ended.
+func (l *link) over() bool {
+	select {
+	case <-l.conn.Done():
+		return true
+	default:
+		return false
 	}
 }
 

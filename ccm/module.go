@@ -28,11 +28,15 @@ type Module struct {
 	stats      counters
 	complaints complaints
 
-	started atomic.Bool
-	begun   time.Time // when Run was called; set before started
+	running atomic.Pointer[running] // nil before Run
 	workers sync.WaitGroup
-	ctx     context.Context // of Run; set before any worker starts
-	over    chan struct{}   // closed when Run returns
+	over    chan struct{} // closed when Run returns
+}
+
+// running is what there is from the call of Run on.
+type running struct {
+	ctx   context.Context // ends with Run
+	begun time.Time
 }
 
 var errRunTwice = errors.New("ccm: Module.Run called twice")
@@ -46,6 +50,7 @@ func New(cfg Config) (*Module, error) {
 	m.router.init(m)
 	m.outbox = outbox.New(outbox.Config{
 		Send: m.send, MaxMessages: cfg.Queue.MaxMessages, MaxBytes: cfg.Queue.MaxBytes, DropOldest: cfg.Queue.DropOldest,
+		OnHold: m.heldBack,
 	})
 	if cfg.Cloud != nil {
 		if err := m.newCloud(*cfg.Cloud); err != nil {
@@ -71,6 +76,9 @@ func (m *Module) newCloud(c cloud.Config) error {
 	if c.Logger == nil {
 		c.Logger = m.log
 	}
+	if c.MaxSubscriptions == 0 { // those of the hosts, of their shadows and of the module
+		c.MaxSubscriptions = (MaxSubscriptions+8)*len(m.cfg.Hosts) + 64
+	}
 	c.OnMessage = m.router.route
 	c.OnStatus = m.cloudStatus
 	var err error
@@ -82,13 +90,11 @@ func (m *Module) newCloud(c cloud.Config) error {
 // and returns nil when every goroutine of the module has returned. A Module runs
 // once.
 func (m *Module) Run(ctx context.Context) error {
-	m.begun = time.Now()
-	if !m.started.CompareAndSwap(false, true) {
-		return errRunTwice
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	m.ctx = ctx
+	if !m.running.CompareAndSwap(nil, &running{ctx: ctx, begun: time.Now()}) {
+		return errRunTwice
+	}
 	stop := context.AfterFunc(ctx, m.outbox.Close)
 	defer stop()
 	for _, h := range m.hosts {

@@ -64,6 +64,12 @@ func (m *Module) send(msg *outbox.Message, done func(error)) error {
 	return err
 }
 
+// heldBack is told by the outbox of a topic over which the broker seems to close
+// the connection.
+func (m *Module) heldBack(topic string, pause time.Duration) {
+	m.log.Warn("the connection breaks when this is published; it has to wait", "topic", topic, "pause", pause)
+}
+
 // mqttPub is MQTT.Pub {topic, message, qos=0, retain=false}. QoS 0 is answered
 // null when it is written. QoS 1 is answered null after PUBACK, and
 // {"queued":true} when there is no connection or PUBACK is late.
@@ -202,6 +208,8 @@ func publishError(err error) error {
 		return jsonrpc.ErrBusy
 	case errors.Is(err, cloud.ErrOffline), errors.Is(err, cloud.ErrLost):
 		return errOffline
+	case errors.Is(err, cloud.ErrTooLarge):
+		return &jsonrpc.Error{Code: jsonrpc.CodeTooLarge, Message: "longer than the cloud takes"}
 	}
 	return err
 }
@@ -226,18 +234,36 @@ func (m *Module) mqttSub(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Re
 	}
 	if err != nil || m.cloud == nil {
 		p.answer(nil, err)
+		p.wait(ctx)
 		return
 	}
 	m.cloud.SubscribeFunc(cloud.Subscription{Filter: filter, QoS: qos}, func(err error) {
-		if _, denied := errors.AsType[*cloud.SubscribeError](err); denied {
-			m.router.removeHost(h, filter)
-			m.log.Warn("the broker refuses a subscription", "host", h.cfg.Name, "filter", filter)
-			p.answer(nil, &jsonrpc.Error{Code: jsonrpc.CodeDenied, Message: "the broker refuses the subscription"})
-			return
+		if err = m.subscribed(h, filter, err); err != nil {
+			m.refused(ctx, "MQTT.Sub", err)
 		}
-		p.answer(nil, nil) // also when the connection was lost: it is sent again
+		p.answer(nil, err)
 	})
 	p.wait(ctx)
+}
+
+// subscribed takes the outcome of a subscription, and forgets one that will not
+// be sent again. It returns what to tell the host.
+func (m *Module) subscribed(h *Host, filter string, err error) error {
+	switch {
+	case err == nil, errors.Is(err, cloud.ErrOffline), errors.Is(err, cloud.ErrLost):
+		return nil // it is sent when there is a connection
+	case errors.Is(err, cloud.ErrTooManySubscriptions):
+		err = errTooManySubscriptions
+	default:
+		if _, denied := errors.AsType[*cloud.SubscribeError](err); !denied {
+			err = badParams(err.Error())
+			break
+		}
+		m.log.Warn("the broker refuses a subscription", "host", h.cfg.Name, "filter", filter)
+		err = &jsonrpc.Error{Code: jsonrpc.CodeDenied, Message: "the broker refuses the subscription"}
+	}
+	m.router.removeHost(h, filter)
+	return err
 }
 
 // subscriber reads the params of MQTT.Sub and MQTT.Unsub.

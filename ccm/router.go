@@ -1,7 +1,6 @@
 package ccm
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -9,9 +8,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/ccmkit/ccmkit/ccm/cloud"
+	"github.com/ccmkit/ccmkit/jsonrpc"
 )
 
-var errTooManySubscriptions = errors.New("ccm: too many subscriptions")
+var errTooManySubscriptions = &jsonrpc.Error{Code: jsonrpc.CodeBusy, Message: "too many subscriptions"}
 
 // router knows who has subscribed to what. It outlives connections and hosts.
 type router struct {

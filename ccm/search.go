@@ -77,12 +77,13 @@ func (l *link) next() bool {
 
 // search finds out who is there, as often as it is asked to.
 func (h *Host) search(l *link, first bool) {
-	// A line end, for what the host may have read of half a line.
-	if l.frames.WriteFrame(nil) == nil && first {
-		l.conn.Notify(l.ctx, "Sys.Init", "")
-	}
 	for l.next() {
 		h.setState(HostSearching, nil)
+		// A line end, for what the host may have read of half a line.
+		if l.frames.WriteFrame(nil) == nil && first {
+			l.conn.Notify(l.ctx, "Sys.Init", "")
+			first = false
+		}
 		h.found(h.identify(l.ctx, l))
 		if h.cfg.Watchdog.Interval > 0 {
 			h.watch(l.ctx, l)

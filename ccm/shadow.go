@@ -47,9 +47,9 @@ func (h *Host) deliverDelta(ctx context.Context, delta []byte) error {
 	parts, misfits := shadow.Split(delta, func(part []byte) bool {
 		return limit == 0 || len(`{"method":"Shadow.Delta","params":}`)+len(part) <= limit
 	})
-	for _, bad := range misfits {
-		h.m.stats.oversize.Add(1)
-		h.m.log.Error("delta not delivered: longer than the host takes", "host", h.cfg.Name, "key", bad.Path, "bytes", bad.Size)
+	if len(misfits) > 0 { // AWS sends them with every delta
+		h.m.stats.oversize.Add(uint64(len(misfits)))
+		h.m.complain("delta not delivered: longer than the host takes", h.cfg.Name, "values", misfits[:min(len(misfits), maxNamed)])
 	}
 	for _, part := range parts {
 		if err := l.conn.NotifyWritten(ctx, "Shadow.Delta", "%s", part); err != nil {
@@ -60,9 +60,17 @@ func (h *Host) deliverDelta(ctx context.Context, delta []byte) error {
 	return nil
 }
 
+// maxNamed is how many values that are too long a record of the log names.
+const maxNamed = 16
+
 // shadowEvent is told what happens to the shadow.
 func (h *Host) shadowEvent(e shadow.Event) {
-	h.m.log.Debug("shadow", "host", h.cfg.Name, "event", e.Kind.String(), "err", e.Err)
+	switch e.Kind {
+	case shadow.EventRejected, shadow.EventFailed, shadow.EventLost:
+		h.m.complain("shadow "+e.Kind.String(), h.cfg.Name, "bytes", len(e.Text), "err", e.Err)
+	default:
+		h.m.log.Debug("shadow", "host", h.cfg.Name, "event", e.Kind.String(), "err", e.Err)
+	}
 }
 
 // Report merges patch, a JSON object, into the reported state of the host's

@@ -103,8 +103,9 @@ func sysTime(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) {
 
 // Uptime returns for how long Run has been running.
 func (m *Module) Uptime() time.Duration {
-	if !m.started.Load() {
+	run := m.running.Load()
+	if run == nil {
 		return 0
 	}
-	return time.Since(m.begun)
+	return time.Since(run.begun)
 }

@@ -2,6 +2,7 @@ package ccm
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/ccmkit/ccmkit/framing"
 )
@@ -11,6 +12,8 @@ type takeover struct {
 	ctx  context.Context
 	use  func(ctx context.Context, port framing.Port) error
 	done chan error // told once, how it went
+
+	settled atomic.Bool // it is decided whether use is called or given up before
 }
 
 // Exclusive takes the port from the link to the host for as long as use runs,
@@ -26,12 +29,13 @@ func (h *Host) Exclusive(ctx context.Context, use func(ctx context.Context, port
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if !h.m.started.Load() {
+	run := h.m.running.Load()
+	if run == nil {
 		return ErrHostDown
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(h.m.ctx, cancel)
+	stop := context.AfterFunc(run.ctx, cancel)
 	defer stop()
 	t := &takeover{ctx: ctx, use: use, done: make(chan error, 1)}
 	select {
@@ -49,20 +53,40 @@ func (h *Host) Exclusive(ctx context.Context, use func(ctx context.Context, port
 	case err := <-t.done:
 		return err
 	case <-h.m.over:
+	case <-ctx.Done():
+		if t.settled.CompareAndSwap(false, true) {
+			return ctx.Err() // and use will not be called
+		}
+	}
+	return t.outcome(h.m.over)
+}
+
+// outcome waits for the end of use, or for that of the module.
+func (t *takeover) outcome(over <-chan struct{}) error {
+	select {
+	case err := <-t.done:
+		return err
+	case <-over:
+	}
+	select {
+	case err := <-t.done:
+		return err
+	default:
 		return ErrHostDown
 	}
 }
 
 // lend gives the port away for a while.
 func (h *Host) lend(t *takeover) {
-	if err := t.ctx.Err(); err != nil {
-		t.done <- err
+	if !t.settled.CompareAndSwap(false, true) {
 		return
 	}
 	h.setState(HostTaken, nil)
 	port, err := h.open(t.ctx)
 	if err == nil {
-		err = t.use(t.ctx, port)
+		if err = t.ctx.Err(); err == nil {
+			err = t.use(t.ctx, port)
+		}
 		port.Close()
 	}
 	h.setState(HostDown, nil)

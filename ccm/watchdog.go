@@ -22,6 +22,9 @@ func (h *Host) watch(ctx context.Context, l *link) {
 		case <-l.look:
 			return
 		case <-t.C:
+			if len(l.look) > 0 { // before anything else
+				continue
+			}
 		}
 		answered, anew := h.alive(ctx, l)
 		switch {
@@ -35,7 +38,7 @@ func (h *Host) watch(ctx context.Context, l *link) {
 		}
 		if limit := h.cfg.Watchdog.Misses; misses >= limit && (limit > 0 || misses >= 3) {
 			misses = 0
-			h.hung(ctx, l)
+			h.hung(ctx)
 		}
 	}
 }
@@ -61,7 +64,7 @@ func (h *Host) alive(ctx context.Context, l *link) (answered, anew bool) {
 }
 
 // hung resets a host that does not answer, unless it was reset too often.
-func (h *Host) hung(ctx context.Context, l *link) {
+func (h *Host) hung(ctx context.Context) {
 	h.m.stats.hung.Add(1)
 	now := time.Now()
 	h.mu.Lock()
@@ -86,7 +89,6 @@ func (h *Host) hung(ctx context.Context, l *link) {
 		return
 	}
 	h.m.log.Warn("host does not answer and is reset", "host", h.cfg.Name)
-	l.conn.NewSession()
 	if err := h.Reset(ctx); err != nil {
 		h.m.log.Error("reset of the host", "host", h.cfg.Name, "err", err)
 	}

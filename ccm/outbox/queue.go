@@ -59,6 +59,10 @@ type Config struct {
 	// Window bounds the messages that are sent but not acknowledged. 0 =
 	// DefaultWindow.
 	Window int
+	// OnHold, if set, is told of a topic that has to wait because connections
+	// broke. It runs on the goroutine that has told of the loss, and must not
+	// block.
+	OnHold func(topic string, pause time.Duration)
 }
 
 // Stats are the counters of a Queue.
@@ -70,7 +74,8 @@ type Stats struct {
 	Dropped  uint64 // messages that gave place to newer ones, or were left at Close
 	Refused  uint64 // messages that the connection can never send
 	Len      int    // messages in the queue now, those on their way included
-	Bytes    int    // their topics and payloads
+	Held     int    // of these, those whose topic has to wait
+	Bytes    int    // topics and payloads of all
 	InFlight int    // messages sent but not acknowledged
 }
 
@@ -80,6 +85,9 @@ type entry struct {
 	done   func(error) // nil: nobody asks
 	state  state
 	before bool // it was sent before
+
+	sent    time.Time // when it was last
+	strikes int       // connections that broke soon after that
 }
 
 type state uint8
@@ -102,7 +110,10 @@ type Queue struct {
 	pumping  bool // somebody hands messages on
 	again    bool // and is to look again
 	inFlight int
+	holds    []*hold
+	held     int         // messages in holds
 	retry    *time.Timer // after ErrBusy; nil if there never was one
+	wake     *time.Timer // when a hold ends; nil if there never was one
 	stats    Stats
 }
 
@@ -131,7 +142,13 @@ func (q *Queue) Put(m Message, done func(err error)) error {
 	}
 	dropped, fits := q.makeRoom(m.size())
 	if fits {
-		q.entries = append(q.entries, &entry{Message: m, done: done})
+		e := &entry{Message: m, done: done}
+		if h := q.holdOf(m.Topic); h != nil {
+			h.entries = append(h.entries, e)
+			q.held++
+		} else {
+			q.entries = append(q.entries, e)
+		}
 		q.stats.Accepted++
 		q.stats.Bytes += m.size()
 	} else {
@@ -158,13 +175,14 @@ func tell(entries []*entry, err error) {
 // makeRoom reports whether a message of size bytes fits, after dropping old
 // ones if that is the policy. The lock is held.
 func (q *Queue) makeRoom(size int) (dropped []*entry, fits bool) {
-	for len(q.entries) >= q.cfg.MaxMessages || q.stats.Bytes+size > q.cfg.MaxBytes {
-		i := q.next
-		if !q.cfg.DropOldest || size > q.cfg.MaxBytes || i == len(q.entries) {
+	for len(q.entries)+q.held >= q.cfg.MaxMessages || q.stats.Bytes+size > q.cfg.MaxBytes {
+		if !q.cfg.DropOldest || size > q.cfg.MaxBytes {
 			return dropped, false
 		}
-		e := q.entries[i]
-		q.entries = append(q.entries[:i], q.entries[i+1:]...)
+		e := q.dropOldest()
+		if e == nil {
+			return dropped, false
+		}
 		q.stats.Bytes -= e.size()
 		q.stats.Dropped++
 		dropped = append(dropped, e)
@@ -195,7 +213,11 @@ func (q *Queue) Close() {
 	q.mu.Lock()
 	left := q.entries
 	left = left[:len(left):len(left)]
+	for _, h := range q.holds {
+		left = append(left, h.entries...)
+	}
 	q.entries, q.next, q.closed, q.online = nil, 0, true, false
+	q.holds, q.held = nil, 0
 	var ended []*entry
 	for _, e := range left {
 		if e.state != over {
@@ -205,8 +227,10 @@ func (q *Queue) Close() {
 	}
 	q.stats.Dropped += uint64(len(ended))
 	q.stats.Bytes, q.inFlight = 0, 0
-	if q.retry != nil {
-		q.retry.Stop()
+	for _, t := range []*time.Timer{q.retry, q.wake} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 	q.mu.Unlock()
 	tell(ended, ErrDropped)
@@ -217,7 +241,7 @@ func (q *Queue) Stats() Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := q.stats
-	s.InFlight = q.inFlight
+	s.InFlight, s.Held, s.Len = q.inFlight, q.held, q.held
 	for _, e := range q.entries {
 		if e.state != over {
 			s.Len++

@@ -37,15 +37,18 @@ func (q *Queue) pump() {
 // take returns the next message to send, which is flying from then on, or nil.
 // The lock is held.
 func (q *Queue) take() *entry {
+	if q.online && len(q.holds) > 0 {
+		q.release(time.Now())
+	}
 	for q.next < len(q.entries) && q.entries[q.next].state != waiting {
 		q.next++
 	}
-	if !q.online || q.inFlight >= q.cfg.Window || q.next == len(q.entries) {
+	if !q.online || q.inFlight >= q.cfg.Window || q.next == len(q.entries) || q.inFlight > 0 && q.suspicious() {
 		return nil
 	}
 	e := q.entries[q.next]
 	q.next++
-	e.state = flying
+	e.state, e.sent = flying, time.Now()
 	q.inFlight++
 	if e.before {
 		q.stats.Resent++
@@ -112,7 +115,11 @@ func (q *Queue) settled(e *entry, err error) {
 	if err != nil {
 		e.before = true
 		q.putBack(e)
+		pause := q.strike(e)
 		q.mu.Unlock()
+		if pause > 0 && q.cfg.OnHold != nil {
+			q.cfg.OnHold(e.Topic, pause)
+		}
 		q.pump()
 		return
 	}
