@@ -15,22 +15,30 @@
 //	framing/uart    serial ports
 //	jsonrpc         messages, handlers, the Engine without goroutines, the Conn
 //	jsonrpc/typed   ordinary Go functions as handlers
+//	shadow          device shadows: diff, merge, and keeping two sides in step
+//	shadow/aws      the dialect of AWS IoT Core
+//	shadow/service  a shadow service for any broker
 //	ccm/host        the host's side: what a microcontroller's program needs
+//	ccm/outbox      messages that wait for a broker
+//	ccm/cloud       the connection to a broker
+//	ccm             the module, which joins all of these
+//	ccm/ccmtest     UARTs, hosts and clouds for tests
 //
 // # A short program
 //
-// A host that can add, and a caller, joined by a pipe. With a serial port in its
-// place (framing/uart), the host serves an original CCM as well:
+// A module that gives a host on a serial port MQTT and a shadow:
 //
-//	near, far := net.Pipe()
-//
-//	h := host.New(nil)
-//	h.Handle("Sum", typed.Func(func(a, b float64) float64 { return a + b }))
-//	go h.Run(ctx, far)
-//
-//	c := jsonrpc.NewConn(framing.NewConn(near, nil), nil)
-//	go c.Run(ctx)
-//	sum, err := c.Call(ctx, nil, "Sum", "[%d,%d]", 2, 3)
+//	m, err := ccm.New(ccm.Config{
+//		ID: "dev-1",
+//		Hosts: []ccm.HostConfig{{Open: func(context.Context) (framing.Port, error) {
+//			return uart.Open("/dev/ttyUSB0", nil)
+//		}}},
+//		Cloud:  &cloud.Config{Servers: []string{"mqtts://broker.example.com"}},
+//		Shadow: ccm.ShadowConfig{Backend: ccm.AWS},
+//	})
+//	if err != nil { ... }
+//	go m.Run(ctx)
+//	sum, err := m.Host("").Call(ctx, nil, "Sum", "[%d,%d]", 2, 3)
 //	fmt.Printf("%s %v\n", sum, err) // 5 <nil>
 //
 // # Conventions

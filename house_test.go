@@ -28,9 +28,21 @@ var forbidden = []struct {
 		"these packages also serve small targets",
 	},
 	{
-		[]string{"jsonrpc", "jsonrpc/mjson", "jsonrpc/typed", "framing", "framing/uart", "ccm/host"},
-		[]string{"net/http", module + "ccm", "github.com/tidwall/gjson", "github.com/tidwall/sjson", "github.com/eclipse/paho.mqtt.golang"},
+		[]string{"jsonrpc", "jsonrpc/mjson", "jsonrpc/typed", "framing", "framing/uart", "ccm/host",
+			"shadow", "shadow/aws", "shadow/service", "ccm/outbox"},
+		[]string{"net/http", module + "ccm", module + "ccm/cloud", "github.com/tidwall/gjson", "github.com/tidwall/sjson",
+			"github.com/eclipse/paho.mqtt.golang", "github.com/mochi-mqtt/server/v2"},
 		"imports point down: the leaves know neither the module nor the cloud",
+	},
+	{
+		[]string{"ccm", "ccm/cloud"},
+		[]string{module + "ccm/ccmtest", "github.com/mochi-mqtt/server/v2"},
+		"the broker and the test kit are not for production",
+	},
+	{
+		[]string{"shadow"},
+		[]string{module + "shadow/aws", module + "shadow/service", module + "framing"},
+		"a dialect knows the shadow, not the other way round",
 	},
 	{
 		[]string{"jsonrpc", "jsonrpc/mjson", "framing", "ccm/host"},
@@ -206,7 +218,7 @@ func TestReadmeProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := exec.CommandContext(t.Context(), "go", "run", file).CombinedOutput()
-	if err != nil || string(out) != "5 <nil>\n" {
+	if err != nil || string(out) != "5 <nil>\nLED on: true\n" {
 		t.Errorf("it prints %q, %v", out, err)
 	}
 }
