@@ -23,7 +23,6 @@ type hand struct {
 	mu    sync.Mutex
 	part  string   // of a line
 	lines []string // received and not taken
-	quiet bool     // answers nothing by itself
 	reply func(line string) (answer string, done bool)
 }
 
@@ -86,9 +85,6 @@ func (h *hand) take(line string) (answer string) {
 		h.lines = append(h.lines, line)
 		return ""
 	}
-	if h.quiet {
-		return ""
-	}
 	return answer
 }
 
@@ -98,13 +94,6 @@ func (h *hand) answer(f func(line string) (answer string, done bool)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.reply = f
-}
-
-// silence keeps the host from answering by itself, or ends that.
-func (h *hand) silence(on bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.quiet = on
 }
 
 // send sends text as it is.

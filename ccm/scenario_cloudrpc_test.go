@@ -145,6 +145,22 @@ func TestCloudRPC(t *testing.T) {
 	})
 }
 
+// TestCloudRPCMos is the exchange of mos --port mqtt://BROKER/ccm_A1B2C3 call
+// RPC.List, as it was recorded.
+func TestCloudRPCMos(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(t, ccmtest.BrokerOptions{})
+		up(t, ccm.Config{ID: "ccm_A1B2C3", Cloud: via(b)})
+		publish(t, b, "ccm_A1B2C3/rpc", `{"src":"ccm_A1B2C3/rpc-resp/mos-911776995","dst":"ccm_A1B2C3","id":1167685426459,"method":"RPC.List"}`)
+		synctest.Wait()
+		const head = `{"id":1167685426459,"src":"ccm_A1B2C3","dst":"ccm_A1B2C3/rpc-resp/mos-911776995","result":["`
+		got := b.Messages("ccm_A1B2C3/rpc-resp/mos-911776995/rpc")
+		if len(got) != 1 || !strings.HasPrefix(string(got[0].Payload), head) || !strings.Contains(string(got[0].Payload), `"RPC.List"`) {
+			t.Errorf("answered %+v", got)
+		}
+	})
+}
+
 // TestCloudRPCList: the cloud is told the methods of the hosts too.
 func TestCloudRPCList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
