@@ -114,6 +114,11 @@ func TestQueueHistories(t *testing.T) {
 	seeds := heavy(1000)
 	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) {
+			defer func() {
+				if t.Failed() {
+					t.Logf("seed %d", seed)
+				}
+			}()
 			v, _ := runRough(t, 4, 20, 20, uint64(seed))
 			sum.published += v.published
 			sum.queued += v.queued

@@ -295,6 +295,10 @@ func TestRow6(t *testing.T) {
 		if changed != 0 || st.CRCErrors == 0 {
 			t.Errorf("%d of %d flips were accepted changed; %+v", changed, flips, st)
 		}
+		s.send(hostFrames[0] + "\n") // without a suffix
+		if got := s.done(); len(got) != 0 || s.rig.module.Host("").Stats().Port.Line.CRCNone <= st.CRCNone {
+			t.Errorf("without a suffix %q ran", got)
+		}
 	})
 	synctest.Test(t, func(t *testing.T) {
 		s := newSpy(t, nil)

@@ -228,3 +228,20 @@ func TestRow9Subscriptions(t *testing.T) {
 		}
 	})
 }
+
+// TestRow9SubscriptionsOfAll: all hosts together have as many subscriptions as the
+// connection takes.
+func TestRow9SubscriptionsOfAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(t, ccmtest.BrokerOptions{})
+		h := newHand(t, ccmtest.Line{})
+		cfg := ccm.Config{ID: "dev", Hosts: []ccm.HostConfig{h.config("")}, Cloud: via(b)}
+		cfg.Cloud.MaxSubscriptions = 3 // of which the module has one
+		up(t, cfg)
+		h.asks(sub(1, "a"), null(1))
+		h.asks(sub(2, "b"), null(2))
+		h.asks(sub(3, "c"), `{"id":3,"error":{"code":429,"message":"too many subscriptions"}}`)
+		publish(t, b, "b", "x")
+		h.want("messages", message("b", "x"))
+	})
+}

@@ -76,12 +76,21 @@ func TestBadBrokerDenies(t *testing.T) {
 		if n := log.count("level=WARN", "shadow failed"); n > 200 {
 			t.Errorf("%d warnings in an hour", n)
 		}
+		var many []string
+		for i := range 2 * ccm.MaxSubscriptions {
+			many = append(many, fmt.Sprint("no/", i))
+		}
+		c.Deny(many...)
+		for i := range many { // what is refused does not count
+			h.asks(sub(i, many[i]), fmt.Sprintf(`{"id":%d,"error":{"code":403,"message":"the broker refuses the subscription"}}`, i))
+		}
+		h.asks(sub(5000, "open/too"), null(5000))
 		c.Deny()
 		time.Sleep(2 * time.Minute)
 		if got := c.Shadow("dev").Reported; got != `{"a":1}` {
 			t.Errorf("reported %s", got)
 		}
-		if st := r.module.Stats(); st.Refused != 2 || st.Cloud.Lost != 0 {
+		if st := r.module.Stats(); st.Refused != 2+2*ccm.MaxSubscriptions || st.Cloud.Lost != 0 {
 			t.Errorf("%+v", st)
 		}
 		c.Kick("dev")

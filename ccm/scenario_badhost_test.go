@@ -59,6 +59,32 @@ func TestBadHostNeverReads(t *testing.T) {
 	})
 }
 
+// TestBadHostNeverReadsDelta: a delta cannot be written. What the host reports gets
+// to the cloud all the same, and the delta to the host when it reads again.
+func TestBadHostNeverReadsDelta(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud(t)
+		s := newStation(ccmtest.Line{Baud: 115200}, ccmtest.MCUOptions{Mirror: true, Report: ccmtest.ReportNone})
+		r := lamp(t, c, s)
+		s.uart.Module().Stall(true)
+		set(t, c, "lamp", `{"on":true}`)
+		time.Sleep(time.Second)
+		s.mcu.Notify(t.Context(), "Shadow.Report", `{"stuck":1}`)
+		time.Sleep(12 * time.Second)
+		if got := c.Shadow("lamp").Reported; got != `{"stuck":1}` {
+			t.Errorf("reported %s", got)
+		}
+		if st := r.module.Stats().Hosts[""].Shadow; st.Undelivered != 1 {
+			t.Errorf("%+v", st)
+		}
+		s.uart.Module().Stall(false)
+		time.Sleep(time.Minute)
+		if got := c.Shadow("lamp"); got.Delta != "" || !s.mcu.On() {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 // TestBadHostAway: the port is gone. Messages wait for ten seconds.
 func TestBadHostAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -220,17 +220,17 @@ func TestCloudRPCBusy(t *testing.T) {
 		r, _, _, c := calledModule(t, ccm.Config{})
 		release := make(chan struct{})
 		r.module.HandleFunc("Test.Slow", func(context.Context, *jsonrpc.Response, *jsonrpc.Request) { <-release })
-		for i := range ccm.MaxCloudCalls {
+		for i := range 32 {
 			c.asks(call(fmt.Sprint(100+i), "Test.Slow", ""), "")
 		}
 		c.asks(call("1", "Test.Slow", ""), `{"id":1,"error":{"code":429,"message":"busy"}}`)
 		c.asks(call("2", "RPC.Ping", ""), `{"id":2,"error":{"code":429,"message":"busy"}}`)
 		c.asks(`{"method":"Test.Slow"}`, "")
-		if st := r.module.Stats(); st.CloudBusy != 3 || st.CloudCalls != ccm.MaxCloudCalls+3 {
+		if st := r.module.Stats(); st.CloudBusy != 3 || st.CloudCalls != 32+3 {
 			t.Errorf("%+v", st)
 		}
 		close(release)
-		if got := c.got(); len(got) != ccm.MaxCloudCalls {
+		if got := c.got(); len(got) != 32 {
 			t.Errorf("%d answers", len(got))
 		}
 		c.asks(call("3", "RPC.Ping", ""), `{"id":3,"result":{"channel_info":""}}`)

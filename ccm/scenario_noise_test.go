@@ -215,6 +215,7 @@ func TestScenario10Session(t *testing.T) {
 				h := newHand(t, ccmtest.Line{})
 				cfg := h.config("")
 				cfg.Reset = func(context.Context) error { return nil }
+				cfg.Watchdog.Interval = time.Hour
 				r := up(t, ccm.Config{Hosts: []ccm.HostConfig{cfg}})
 				n := 0
 				r.module.HandleFunc("Test.Do", func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) {
@@ -227,9 +228,37 @@ func TestScenario10Session(t *testing.T) {
 				restart(t, r, h)
 				found(t, r.module.Host(""))
 				h.asks(frame, `{"id":1,"result":2}`)
+				if n := strings.Count(string(h.uart.Bytes(ccmtest.Module)), `"Sys.Init"`); n != 1 {
+					t.Errorf("the module has started %d times, it says", n)
+				}
 			})
 		})
 	}
+}
+
+// TestResetForgetsCRC: after a reset another firmware may run, which knows of no
+// CRC suffixes.
+func TestResetForgetsCRC(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHand(t, ccmtest.Line{})
+		cfg := h.config("")
+		cfg.Reset = func(context.Context) error { return nil }
+		r := up(t, ccm.Config{Hosts: []ccm.HostConfig{cfg}})
+		host := r.module.Host("")
+		frame := []byte(`{"method":"Hello"}`)
+		h.send(string(framing.AppendCRC(frame, frame)) + "\n")
+		synctest.Wait()
+		if st := host.Status(); !st.CRC || st.FrameLimit != 255-8 {
+			t.Errorf("%+v", st)
+		}
+		if err := host.Reset(t.Context()); err != nil {
+			t.Error(err)
+		}
+		found(t, host)
+		if st := host.Status(); st.CRC || st.FrameLimit != 255 {
+			t.Errorf("after the reset: %+v", st)
+		}
+	})
 }
 
 // TestRow10 is the same with hosts that retry by themselves, on a line that loses

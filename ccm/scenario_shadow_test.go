@@ -154,8 +154,10 @@ func TestScenario5Outage(t *testing.T) {
 		c.Start()
 		r.online()
 		time.Sleep(time.Second)
-		wantDeltas(t, s.mcu, `{"a":1,"b":1,"c":1}`, `{"a":3}`)
-		if got := c.Shadow("lamp"); got.Delta != "" || !shadow.Equal([]byte(got.Reported), []byte(`{"a":3,"b":2,"c":1,"x":{"y":1,"w":2}}`)) {
+		set(t, c, "lamp", `{"c":2}`) // the subscriptions are there again
+		time.Sleep(time.Second)
+		wantDeltas(t, s.mcu, `{"a":1,"b":1,"c":1}`, `{"a":3}`, `{"c":2}`)
+		if got := c.Shadow("lamp"); got.Delta != "" || !shadow.Equal([]byte(got.Reported), []byte(`{"a":3,"b":2,"c":2,"x":{"y":1,"w":2}}`)) {
 			t.Errorf("%+v", got)
 		}
 	})

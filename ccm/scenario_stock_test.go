@@ -10,6 +10,7 @@ import (
 	"github.com/ccmkit/ccmkit/ccm"
 	"github.com/ccmkit/ccmkit/ccm/ccmtest"
 	"github.com/ccmkit/ccmkit/jsonrpc"
+	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 )
 
 // TestScenario1 connects stock hosts of every generation.
@@ -17,6 +18,11 @@ func TestScenario1(t *testing.T) {
 	want := map[ccmtest.Generation]string{
 		ccmtest.Gen2018: "mjson 2018", ccmtest.Gen2019: "mjson 2019", ccmtest.Gen2020: "mjson 2020 or later",
 		ccmtest.GenHead: "mjson 2020 or later", ccmtest.GenModern: "ccm/host",
+	}
+	asked := map[ccmtest.Generation]string{ // rulings A8
+		ccmtest.Gen2018: " Sys.Init Sys.Info RPC.List", ccmtest.Gen2019: " Sys.Init Sys.Info RPC.List",
+		ccmtest.Gen2020: " Sys.Init Sys.Info RPC.List rpc.list", ccmtest.GenHead: " Sys.Init Sys.Info RPC.List rpc.list",
+		ccmtest.GenModern: " Sys.Init Sys.Info RPC.List",
 	}
 	for _, g := range append(ccmtest.Generations(), ccmtest.GenModern) {
 		t.Run(g.String(), func(t *testing.T) {
@@ -31,6 +37,14 @@ func TestScenario1(t *testing.T) {
 				info := h.Info()
 				if got := info.Generation(); got != want[g] || h.Status().State != ccm.HostReady {
 					t.Errorf("taken for %q, %v", got, h.Status().State)
+				}
+				var methods []string
+				for _, line := range s.mcu.Received() {
+					method, _ := mjson.Find([]byte(line), "$.method").Text()
+					methods = append(methods, method)
+				}
+				if got := strings.Join(methods, " "); !strings.HasPrefix(got+" ", asked[g]+" ") {
+					t.Errorf("asked%s, want%s", got, asked[g])
 				}
 				answers(t, h)
 				_, err := h.Call(t.Context(), nil, "This_Function_Does_Not_Exist", "%B", true)

@@ -223,3 +223,59 @@ func TestScenario4Retained(t *testing.T) {
 		h.want("with the reconnect", message("t/state", "kept"))
 	})
 }
+
+// TestScenario4Hosts: several hosts have the same subscription. Each gets each
+// message once; it is acknowledged when all have it; it ends with the last one.
+func TestScenario4Hosts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(t, ccmtest.BrokerOptions{})
+		var hands []*hand
+		cfg := ccm.Config{ID: "dev", Cloud: via(b)}
+		for i := range 3 {
+			h := newHand(t, ccmtest.Line{})
+			hands = append(hands, h)
+			cfg.Hosts = append(cfg.Hosts, h.config(fmt.Sprint("h", i)))
+		}
+		r := up(t, cfg)
+		hands[0].asks(sub(1, "t"), null(1))
+		hands[1].asks(`{"id":1,"method":"MQTT.Sub","params":{"topic":"t","qos":0}}`, null(1))
+		hands[1].asks(sub(2, "+"), null(2))
+		if got := fmt.Sprint(subscribes(b)); got != "[t:1 t:1 +:1]" { // not 0: another host wants 1
+			t.Errorf("subscribed to %s", got)
+		}
+		publish(t, b, "t", "both")
+		hands[0].want("messages", message("t", "both"))
+		hands[1].want("messages, by two filters", message("t", "both"))
+		hands[2].want("no subscription")
+		acks := func() int { return len(b.Events(ccmtest.BrokerPuback)) }
+		if acks() != 1 {
+			t.Errorf("%d acknowledged", acks())
+		}
+		hands[1].uart.Module().Stall(true)
+		publish(t, b, "t", "slow")
+		hands[0].want("messages", message("t", "slow"))
+		if acks() != 1 {
+			t.Error("acknowledged before the second host has it")
+		}
+		time.Sleep(5 * time.Second)
+		hands[1].uart.Module().Stall(false)
+		hands[1].want("messages", message("t", "slow"))
+		if acks() != 2 {
+			t.Errorf("%d acknowledged", acks())
+		}
+		hands[0].asks(`{"id":3,"method":"MQTT.Unsub","params":{"topic":"t"}}`, null(3))
+		if n := len(b.Events(ccmtest.BrokerUnsubscribe)); n != 0 {
+			t.Error("the other host has lost its subscription")
+		}
+		publish(t, b, "t", "one")
+		hands[0].want("no subscription")
+		hands[1].want("messages", message("t", "one"))
+		hands[1].asks(`{"id":4,"method":"MQTT.Unsub","params":{"topic":"t"}}`, null(4))
+		if n := len(b.Events(ccmtest.BrokerUnsubscribe)); n != 1 {
+			t.Errorf("%d times unsubscribed", n)
+		}
+		if s := r.module.Stats(); s.Delivered != 5 || s.Arrived != 3 {
+			t.Errorf("%+v", s)
+		}
+	})
+}

@@ -48,10 +48,14 @@ func (e *End) Write(p []byte) (int, error) {
 // Close ends this port, and every call that is in progress on it. Opening the
 // side again gives a new port.
 func (e *End) Close() error {
-	if !e.closed.Swap(true) {
+	e.u.mu.Lock() // nobody opens the side again meanwhile
+	first := !e.closed.Swap(true)
+	err := e.wire.Close()
+	e.u.mu.Unlock()
+	if first {
 		e.u.trace.control(Event{Side: e.side, Kind: EventClose})
 	}
-	return e.wire.Close()
+	return err
 }
 
 // SetReadDeadline makes reads fail with os.ErrDeadlineExceeded once t has

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -136,13 +135,16 @@ func (c *caller) overPort(ctx context.Context, at endpoint) ([]byte, error) {
 	var lost error
 	ended.Go(func() { lost = conn.Run(ctx) })
 	result, err := c.knockAndCall(ctx, frames, conn)
-	conn.Close()
+	closed := errors.Is(err, jsonrpc.ErrClosed) || errors.Is(err, framing.ErrClosed)
+	if !closed { // a connection that has ended of itself says why
+		conn.Close()
+	}
 	ended.Wait()
 	switch {
 	case err != nil && ctx.Err() != nil:
 		err = ctx.Err() // which may have closed the port first
-	case errors.Is(err, jsonrpc.ErrClosed) && lost != nil:
-		err = lost // says why
+	case closed && lost != nil:
+		err = lost
 	}
 	return result, err
 }
@@ -173,7 +175,7 @@ func (c *caller) knockAndCall(ctx context.Context, frames *framing.Conn, conn *j
 // overMQTT calls a device behind a broker: the frame goes to DEVICE/rpc, and the
 // answer comes to SRC/rpc (library rpc-mqtt of Mongoose OS).
 func (c *caller) overMQTT(ctx context.Context, cfg cloud.Config, device string) ([]byte, error) {
-	cfg.ClientID = "ccm-" + hex.EncodeToString([]byte{byte(rand.Uint32()), byte(rand.Uint32()), byte(rand.Uint32()), byte(rand.Uint32())})
+	cfg.ClientID = fmt.Sprintf("ccm-%08x", rand.Uint32())
 	src, id := device+"/rpc-resp/"+cfg.ClientID, 1<<40+rand.Int64N(1<<40)
 	answers := make(chan []byte, 1)
 	cfg.OnMessage = func(m *cloud.Message) {

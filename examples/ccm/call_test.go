@@ -15,6 +15,7 @@ import (
 	"github.com/ccmkit/ccmkit/ccm"
 	"github.com/ccmkit/ccmkit/ccm/ccmtest"
 	"github.com/ccmkit/ccmkit/ccm/cloud"
+	"github.com/ccmkit/ccmkit/ccm/host"
 	"github.com/ccmkit/ccmkit/framing"
 	"github.com/ccmkit/ccmkit/framing/uart"
 	"github.com/ccmkit/ccmkit/internal/testbed"
@@ -52,6 +53,16 @@ func checkCalls(t *testing.T, flags ...string) {
 
 func TestCallTCP(t *testing.T) {
 	checkCalls(t, "--port", serveHost(t, ccmtest.MCUOptions{}))
+}
+
+// TestCallCRC: a host that wants CRC suffixes gets them.
+func TestCallCRC(t *testing.T) {
+	address := serveHost(t, ccmtest.MCUOptions{
+		Generation: ccmtest.GenModern, Host: host.Config{RequireCRC: true, NoInit: true}, Report: ccmtest.ReportNone,
+	})
+	if out, _, err := try(t, "call", "--port", address, "--timeout", "5s", "Sum", "[2,3]"); err != nil || out != "5\n" {
+		t.Errorf("%q, %v", out, err)
+	}
 }
 
 // TestCallModule: the peer may be a module, which takes us for its host.

@@ -82,7 +82,6 @@ func (d *daemon) configure(cmd *cobra.Command) error {
 	case path != "":
 		return usage(cmd, "--mqtt: no path, please; the device is named by --id")
 	}
-	broker.ClientID = d.id
 	c := ccm.Config{ID: d.id, Info: ccm.Info{App: "ccm", FWVersion: version()}, Cloud: &broker, Logger: d.logger()}
 	if d.shadow == "aws" {
 		c.Shadow.Backend = ccm.AWS

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,6 +31,9 @@ func TestRun(t *testing.T) {
 	}
 	log := r.log.waitFor(t, `Shadow.Delta`)
 	wants(t, log, `msg="frame sent" host=pump`, `text=hello`)
+	if clients := s.Clients(); !slices.Contains(clients, "dev-9") {
+		t.Errorf("clients of the broker: %q", clients)
+	}
 	if r.out.String() != "" {
 		t.Errorf("printed %q", r.out)
 	}

@@ -92,6 +92,10 @@ func TestTourNotices(t *testing.T) {
 		"disobeys":   {desire, func(r *rig) { r.stock.HandleFunc("Shadow.Delta", nothing) }, `the shadow has a delta: {"on":true}`, true},
 		"outage":     {outage, func(r *rig) { r.stock.HandleFunc("Shadow.Delta", nothing) }, "the host is not on", false},
 		"long frame": {longDelta, reconfigure(func(c *ccm.Config) { c.Hosts[0].MaxFrame = -1 }), "the shadow has a delta", true},
+		"one frame": {longDelta, func(r *rig) {
+			r.stock = ccmtest.NewMCU(ccmtest.MCUOptions{Mirror: true, Buffer: 4096})
+			reconfigure(func(c *ccm.Config) { c.Hosts[0].MaxFrame = -1 })(r)
+		}, "frames, the longest of", false},
 		"no retries": {noise, reconfigure(func(c *ccm.Config) { c.Hosts[1].Retries = 0 }), "call with [", true},
 	} {
 		t.Run(name, func(t *testing.T) {

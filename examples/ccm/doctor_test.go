@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/ccmkit/ccmkit/ccm/host"
 	"github.com/ccmkit/ccmkit/framing/uart"
 	"github.com/ccmkit/ccmkit/jsonrpc"
+	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 )
 
 // patient is what a doctor is told about a line at 115200 baud.
@@ -146,6 +148,13 @@ func TestDoctorAdvice(t *testing.T) {
 		u.Host().SetMode(uart.Mode8N1(9600))
 		say("{\"method\":\"MQTT.Sub\"}\n")(ctx, u)
 	}
+	complain := func(ctx context.Context, u *ccmtest.UART) {
+		stop := context.AfterFunc(ctx, func() { u.Host().Close() })
+		defer stop()
+		for lines := bufio.NewScanner(u.Host()); lines.Scan(); {
+			io.WriteString(u.Host(), `{"error":{"code":-32700,"message":"what?"}}`+"\n")
+		}
+	}
 	network := endpoint{network: "tcp", address: "h:1"}
 	for _, c := range []struct {
 		name string
@@ -158,11 +167,12 @@ func TestDoctorAdvice(t *testing.T) {
 		{"echo", patient, echo, []string{"what was sent", "TX and RX are joined"}},
 		{"console", patient, say("login: \r\n"), []string{"bytes of text, such as \"login: \"", "console"}},
 		{"one way", patient, say("{\"method\":\"MQTT.Sub\"}\n"), []string{"frames, but no answer", "arrive whole"}},
+		{"complaints", patient, complain, []string{"frames, but no answer", "arrive whole"}},
 		{"speed", patient, other, []string{"bytes that are no text", "wrong speed looks like"}},
 		{"speed over TCP", network, other, []string{"bytes that are no text", "is the speed right"}},
 	} {
 		out, took, err := visit(t, ccmtest.Line{Baud: 115200}, doctor{at: c.at}, c.peer)
-		if !errors.Is(err, errNobody) || took > 5*time.Second {
+		if !errors.Is(err, errNobody) || took > 5*time.Second || c.name == "complaints" && took > time.Second {
 			t.Errorf("%s: %v after %v", c.name, err, took)
 		}
 		wants(t, out, append(c.want, "answer       none\n")...)
@@ -207,6 +217,25 @@ func TestScan(t *testing.T) {
 			}
 		}
 	}
+}
+
+// One answer at a speed is not enough.
+func TestScanTwice(t *testing.T) {
+	peer := func(ctx context.Context, u *ccmtest.UART) {
+		for lines := bufio.NewScanner(u.Host()); lines.Scan(); {
+			if id := mjson.Find(lines.Bytes(), "$.id"); id.Exists() {
+				fmt.Fprintf(u.Host(), "{\"id\":%s,\"result\":1}\n", id)
+				break
+			}
+		}
+		u.Host().SetMode(uart.Mode8N1(57600))
+		ccmtest.NewMCU(ccmtest.MCUOptions{}).Run(ctx, u.Host())
+	}
+	out, _, err := visit(t, ccmtest.Line{Baud: 115200}, doctor{scan: true}, peer)
+	if err != nil {
+		t.Error(err)
+	}
+	wants(t, out, "speed        57600 baud: ")
 }
 
 // TestScanTime: with or without a host, the speed is known within ten seconds.

@@ -107,6 +107,10 @@ func TestMonitorMQTT(t *testing.T) {
 	text = all.out.waitFor(t, `"topic":"$aws/things/dev-1/shadow/update/delta","payload":{`)
 	wants(t, text, `"topic":"dev-2/x","payload":"other","qos":1}`, `"topic":"dev-1/x","payload":{"a":[1]},"qos":1}`, `"topic":"dev-1/bin","base64":"/wA="}`)
 
+	for s.Stats().Pubacks == 0 { // else the test hangs
+		time.Sleep(time.Millisecond)
+	}
+
 	// After an outage it goes on by itself.
 	s.Stop()
 	r.log.waitFor(t, "cloud: "+s.address+": ")
