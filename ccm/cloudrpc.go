@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/ccmkit/ccmkit/ccm/cloud"
 	"github.com/ccmkit/ccmkit/jsonrpc"
@@ -44,15 +45,31 @@ func (m *Module) cloudCall(msg *cloud.Message) {
 	case m.calls <- struct{}{}:
 	default:
 		m.stats.cloudBusy.Add(1)
-		m.reply(c, jsonrpc.AppendError(nil, c.msg.ID(), jsonrpc.CodeBusy, jsonrpc.ErrBusy.Message, nil))
+		m.reply(c, jsonrpc.AppendError(nil, c.msg.ID(), jsonrpc.CodeBusy, jsonrpc.ErrBusy.Message, nil), func(msg cloud.Message) error {
+			return m.cloud.PublishFunc(msg, func(err error) { // it must not wait here
+				if err != nil {
+					m.stats.cloudUnsent.Add(1)
+				}
+			})
+		})
 		return
 	}
 	m.workers.Go(func() {
 		defer func() { <-m.calls }()
-		ctx, cancel := context.WithTimeout(m.running.Load().ctx, answerLife)
-		defer cancel()
-		m.reply(c, m.serveCloudCall(ctx, c))
+		m.within(answerLife, func(ctx context.Context) {
+			answer := m.serveCloudCall(ctx, c)
+			m.within(answerLife, func(ctx context.Context) {
+				m.reply(c, answer, func(msg cloud.Message) error { return m.cloud.Publish(ctx, msg) })
+			})
+		})
 	})
+}
+
+// within calls f with a ctx that ends after d, or with Run.
+func (m *Module) within(d time.Duration, f func(ctx context.Context)) {
+	ctx, cancel := context.WithTimeout(m.running.Load().ctx, d)
+	defer cancel()
+	f(ctx)
 }
 
 // cloudCall is a call from the cloud, in memory of its own.
@@ -213,7 +230,7 @@ func clip(s string) string {
 }
 
 // reply publishes an answer, with src and dst behind its id.
-func (m *Module) reply(c *cloudCall, answer []byte) {
+func (m *Module) reply(c *cloudCall, answer []byte, publish func(msg cloud.Message) error) {
 	if len(answer) == 0 || c.src == "" {
 		return
 	}
@@ -222,12 +239,7 @@ func (m *Module) reply(c *cloudCall, answer []byte) {
 	out = mjson.AppendQuote(append(out, `,"src":`...), m.cfg.ID)
 	out = mjson.AppendQuote(append(out, `,"dst":`...), c.src)
 	out = append(out, answer[head:]...)
-	err := m.cloud.PublishFunc(cloud.Message{Topic: c.src + "/rpc", QoS: 1, Payload: out}, func(err error) {
-		if err != nil {
-			m.stats.cloudUnsent.Add(1)
-		}
-	})
-	if err != nil {
+	if err := publish(cloud.Message{Topic: c.src + "/rpc", QoS: 1, Payload: out}); err != nil {
 		m.stats.cloudUnsent.Add(1)
 		m.complain("answer to the cloud not sent", "", "dst", c.src, "err", err)
 	}

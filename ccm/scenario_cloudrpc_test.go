@@ -289,3 +289,49 @@ func TestCloudRPCOff(t *testing.T) {
 		}
 	})
 }
+
+// TestCloudRPCBehindQueue: the queue of the hosts keeps the connection as busy as
+// it may be. Calls are answered all the same.
+func TestCloudRPCBehindQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, h, _, c := calledModule(t, ccm.Config{})
+		c.b.SetAcks(ccmtest.Ack{Delay: time.Second})
+		for i := range 300 {
+			h.send(pub("", "t", fmt.Sprint(i), 1) + "\n")
+		}
+		for i := range 5 {
+			publish(t, c.b, "dev/rpc", call(fmt.Sprint(i), "RPC.Ping", ""))
+		}
+		time.Sleep(9 * time.Second)
+		if got := c.got(); len(got) != 5 {
+			t.Errorf("%d of 5 calls were answered", len(got))
+		}
+		time.Sleep(time.Minute)
+		if st := r.module.Stats(); st.CloudUnsent != 0 || st.Outbox.Len != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// TestCloudRPCUnsent: an answer that cannot be sent any more is counted and
+// logged.
+func TestCloudRPCUnsent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := new(logbook)
+		r, _, _, c := calledModule(t, ccm.Config{Logger: log.logger()})
+		release := make(chan struct{})
+		r.module.HandleFunc("Test.Slow", func(context.Context, *jsonrpc.Response, *jsonrpc.Request) { <-release })
+		c.asks(call("1", "Test.Slow", ""), "")
+		c.b.Stop()
+		r.offline()
+		close(release)
+		synctest.Wait()
+		if st := r.module.Stats(); st.CloudUnsent != 1 {
+			t.Errorf("%+v", st)
+		}
+		log.want(t, "level=WARN", "answer to the cloud not sent", "dst=me")
+		c.b.Start()
+		r.online()
+		c.asks(call("2", "RPC.Ping", ""), `{"id":2,"result":{"channel_info":""}}`)
+	})
+}

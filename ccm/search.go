@@ -3,6 +3,7 @@ package ccm
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/ccmkit/ccmkit/jsonrpc"
@@ -12,6 +13,7 @@ import (
 // How a host is looked for.
 const (
 	searchPause   = 200 * time.Millisecond // between two tries
+	listPatience  = 2 * time.Second        // for a list of a host that has answered: lists are long, lines slow
 	searchTries   = 10                     // of Sys.Info
 	listTries     = 3                      // of RPC.List and of rpc.list
 	maxHostMethod = 64                     // methods of a host that are remembered
@@ -94,7 +96,7 @@ func (h *Host) search(l *link, first bool) {
 // identify asks the host who it is. It reports whether it has answered anything.
 func (h *Host) identify(ctx context.Context, l *link) (info HostInfo, answered bool) {
 	before := l.conn.Stats().Received
-	text, answered := ask(ctx, l, "Sys.Info", searchTries)
+	text, answered := ask(ctx, l, "Sys.Info", searchTries, 0)
 	if text != nil {
 		info.parse(text)
 		if info.FrameLimit > 0 {
@@ -102,7 +104,11 @@ func (h *Host) identify(ctx context.Context, l *link) (info HostInfo, answered b
 		}
 	}
 	for _, method := range []string{"RPC.List", "rpc.list"} {
-		text, any := ask(ctx, l, method, listTries)
+		patience := time.Duration(0)
+		if answered {
+			patience = listPatience
+		}
+		text, any := ask(ctx, l, method, listTries, patience)
 		answered = answered || any
 		if text != nil {
 			info.ListMethod, info.Methods = method, methodNames(text)
@@ -112,27 +118,36 @@ func (h *Host) identify(ctx context.Context, l *link) (info HostInfo, answered b
 	return info, answered || l.conn.Stats().Received > before
 }
 
-// ask calls a method until the host answers. Nil text means that it has answered
-// with an error or, if answered is false, not at all.
-func ask(ctx context.Context, l *link, method string, tries int) (text []byte, answered bool) {
-	for range tries {
-		limited, cancel := context.WithTimeout(ctx, searchPause)
-		text, err := l.conn.Call(limited, nil, method, "")
-		if err == nil {
-			cancel()
+// ask calls a method every searchPause until the host answers one of the calls, or
+// for as long as the tries take and patience beyond that. Nil text means that it
+// has answered with an error or, if answered is false, not at all.
+func ask(ctx context.Context, l *link, method string, tries int, patience time.Duration) (text []byte, answered bool) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(tries)*searchPause+patience)
+	answers := make(chan []byte, tries) // nil is an error
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	defer cancel()
+	again := time.NewTicker(searchPause)
+	defer again.Stop()
+	for sent := 0; ; {
+		if sent < tries {
+			sent++
+			calls.Go(func() {
+				text, err := l.conn.Call(ctx, nil, method, "")
+				_, is := errors.AsType[*jsonrpc.Error](err)
+				if err == nil || is && !errors.Is(err, jsonrpc.ErrTimeout) {
+					answers <- text
+				}
+			})
+		}
+		select {
+		case text := <-answers:
 			return text, true
-		}
-		if _, is := errors.AsType[*jsonrpc.Error](err); is && !errors.Is(err, jsonrpc.ErrTimeout) {
-			cancel()
-			return nil, true
-		}
-		<-limited.Done() // also when the call has failed at once
-		cancel()
-		if ctx.Err() != nil {
+		case <-again.C:
+		case <-ctx.Done():
 			return nil, false
 		}
 	}
-	return nil, false
 }
 
 // found notes the outcome of a search.

@@ -43,8 +43,8 @@ type Stats struct {
 	Deltas       uint64 // Shadow.Delta frames written
 	Reports      uint64 // Shadow.Report taken
 	CloudCalls   uint64 // calls from the cloud
-	CloudInvalid uint64 // of those, dropped because they are none
-	CloudBusy    uint64 // calls from the cloud refused because too many were going on
+	CloudInvalid uint64 // frames to ID/rpc that are no calls, and were dropped
+	CloudBusy    uint64 // of the calls, refused because too many were going on
 	CloudUnsent  uint64 // answers to the cloud that could not be sent
 	Hung         uint64 // times the watchdog found a host hung
 	Outbox       outbox.Stats

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -216,5 +217,33 @@ func TestReadable(t *testing.T) {
 		if got := readable([]byte(in)); got != want {
 			t.Errorf("%q: %s", in, got)
 		}
+	}
+}
+
+// TestColour: a terminal, or what looks like one, unless the user does not want it.
+func TestColour(t *testing.T) {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	for _, c := range []struct {
+		noColour, term string
+		w              io.Writer
+		want           bool
+	}{
+		{"", "xterm", null, runtime.GOOS != "windows"},
+		{"1", "xterm", null, false},
+		{"", "dumb", null, false},
+		{"", "xterm", io.Discard, false},
+	} {
+		t.Setenv("NO_COLOR", c.noColour)
+		t.Setenv("TERM", c.term)
+		if got := wantsColour(c.w); got != c.want {
+			t.Errorf("%+v: %t", c, got)
+		}
+	}
+	if got := (&program{}).paint(red, "x"); got != "x" {
+		t.Errorf("without colours: %q", got)
 	}
 }
