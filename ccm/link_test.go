@@ -3,6 +3,7 @@ package ccm_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/ccmkit/ccmkit/ccm"
 	"github.com/ccmkit/ccmkit/ccm/ccmtest"
 	"github.com/ccmkit/ccmkit/framing"
+	"github.com/ccmkit/ccmkit/jsonrpc"
 )
 
 // found waits until the module knows the host, and fails after a minute.
@@ -206,6 +208,24 @@ func TestWatchdog(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		if got := h.Status().State; got != ccm.HostReady {
 			t.Errorf("it is back, but %v", got)
+		}
+	})
+}
+
+// TestSearchSlowLine: a list that takes longer than the pause between two tries
+// is known all the same.
+func TestSearchSlowLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStation(ccmtest.Line{Baud: 4800}, ccmtest.MCUOptions{})
+		for i := range 6 {
+			s.mcu.HandleFunc(fmt.Sprint("Thermostat.Method", i), func(context.Context, *jsonrpc.Response, *jsonrpc.Request) {})
+		}
+		r := start(t, ccm.Config{Hosts: []ccm.HostConfig{s.config("")}}, s)
+		defer r.stop()
+		h := r.module.Host("")
+		found(t, h)
+		if i := h.Info(); len(i.Methods) != 10 || i.ListMethod != "RPC.List" || i.App == "" {
+			t.Errorf("%+v", i)
 		}
 	})
 }
