@@ -2,10 +2,10 @@ package ccmtest
 
 import (
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/ccmkit/ccmkit/internal/topic"
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
@@ -96,7 +96,7 @@ func (b *Broker) Events(kinds ...BrokerEventKind) []BrokerEvent {
 func (b *Broker) Messages(filter string) []Message {
 	var out []Message
 	for _, e := range b.Events(BrokerPublish) {
-		if match(filter, e.Topic) {
+		if topic.Match(filter, e.Topic) {
 			out = append(out, Message{At: e.At, Client: e.Client, Topic: e.Topic, Payload: e.Payload,
 				QoS: e.QoS, Retain: e.Retain, Duplicate: e.Duplicate})
 		}
@@ -129,27 +129,4 @@ func (b *Broker) Stats() BrokerStats {
 	return BrokerStats{Connects: s.connects.Load(), Refused: s.refused.Load(), Disconnects: s.disconnects.Load(),
 		Published: s.published.Load(), Delivered: s.delivered.Load(), Pubacks: s.pubacks.Load(),
 		DroppedAcks: s.droppedAcks.Load(), Dropped: s.dropped.Load() + uint64(atomic.LoadInt64(&info.InflightDropped))}
-}
-
-// match reports whether a filter matches a topic (MQTT 3.1.1, section 4.7).
-func match(filter, topic string) bool {
-	if strings.HasPrefix(topic, "$") && !strings.HasPrefix(filter, "$") {
-		return false
-	}
-	for {
-		level, filterRest, moreFilter := strings.Cut(filter, "/")
-		if level == "#" {
-			return true
-		}
-		name, topicRest, moreTopic := strings.Cut(topic, "/")
-		switch {
-		case level != "+" && level != name:
-			return false
-		case !moreTopic:
-			return !moreFilter || filterRest == "#"
-		case !moreFilter:
-			return false
-		}
-		filter, topic = filterRest, topicRest
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ccmkit/ccmkit/internal/topic"
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 )
@@ -136,16 +137,16 @@ func (h *brokerHook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Pac
 
 // OnACLCheck applies Deny and DenyPublish. It is also the last to be called
 // before a message is queued for a client.
-func (h *brokerHook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
+func (h *brokerHook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
 	c, ours := cl.Net.Conn.(*brokerConn)
 	d := h.b.denied.Load()
 	switch {
-	case write && d != nil && slices.ContainsFunc(d.publish, func(filter string) bool { return match(filter, topic) }):
+	case write && d != nil && slices.ContainsFunc(d.publish, func(filter string) bool { return topic.Match(filter, name) }):
 		if ours {
 			c.cut()
 		}
 		return false
-	case !write && d != nil && slices.Contains(d.subscribe, topic):
+	case !write && d != nil && slices.Contains(d.subscribe, name):
 		return false
 	case !write && ours && !c.asks.Load() && h.queues(cl) && !c.admit():
 		cl.Stop(errGone) // so that mochi keeps the message in the session, and does not queue it

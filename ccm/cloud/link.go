@@ -48,11 +48,11 @@ type link struct {
 	unacked atomic.Int64 // messages that wait for their Ack
 
 	// Guarded by c.mu.
-	ready bool // it takes messages: all subscriptions were answered
-	todo  bool // there may be something to subscribe to, or to unsubscribe from
-	acks  []*receipt
-	queue []*publication
-	open  map[uint16]*publication // by packet id, waiting for PUBACK
+	ready   bool // it takes messages: all subscriptions were answered
+	unasked bool // there may be something to subscribe to, or to unsubscribe from
+	acks    []*receipt
+	queue   []*publication
+	open    map[uint16]*publication // by packet id, waiting for PUBACK
 
 	// These belong to serve.
 	sent    uint64       // messages given to paho
@@ -70,7 +70,7 @@ func newLink(c *Conn, s server, raw, conn net.Conn) *link {
 	l := &link{
 		c: c, server: s, number: number, raw: raw, conn: conn,
 		down: make(chan struct{}), closed: make(chan struct{}), wake: make(chan struct{}, 1),
-		begun: time.Now(), todo: true, open: make(map[uint16]*publication),
+		begun: time.Now(), unasked: true, open: make(map[uint16]*publication),
 	}
 	l.in = bufio.NewReaderSize(conn, readBuffer)
 	return l

@@ -63,7 +63,7 @@ func (l *link) nextRequest() (r *request, ready bool) {
 	c := l.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !l.todo {
+	if !l.unasked {
 		return nil, false
 	}
 	if n := min(len(c.unsubs), filtersPerPacket); n > 0 {
@@ -74,7 +74,7 @@ func (l *link) nextRequest() (r *request, ready bool) {
 	subs := c.unsent(l.number)
 	if len(subs) == 0 {
 		ready = !l.ready
-		l.todo, l.ready = false, true
+		l.unasked, l.ready = false, true
 		return nil, ready
 	}
 	r = new(request)
@@ -144,7 +144,7 @@ func (l *link) answer() {
 			tell = append(tell, u.waiter.settle("", nil))
 		}
 	}
-	l.todo = true
+	l.unasked = true
 	c.mu.Unlock()
 	call(tell)
 }

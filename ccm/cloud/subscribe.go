@@ -199,7 +199,7 @@ func (c *Conn) record(subs []Subscription, done func(error)) error {
 		}
 	}
 	if c.link != nil {
-		c.link.todo = true
+		c.link.unasked = true
 	}
 	return nil
 }
@@ -253,7 +253,7 @@ func (c *Conn) recordUnsubscription(filter string, w *waiter) func() {
 		return w.settle("", nil)
 	}
 	c.unsubs = append(c.unsubs, &unsubscription{filter: filter, waiter: w})
-	c.link.todo = true
+	c.link.unasked = true
 	return func() {}
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/ccmkit/ccmkit/internal/topic"
 )
 
 // The longest topic or topic filter that is let through, and the most levels it
@@ -25,11 +27,11 @@ var ErrTopic = errors.New("cloud: invalid topic")
 // to MaxTopic bytes and at most MaxLevels levels, without wildcards, control
 // characters and other code points for which a broker may close the connection.
 // strict refuses white space too, as brokers built on NATS do.
-func ValidTopic(topic string, strict bool) error {
-	if strings.ContainsAny(topic, "+#") {
+func ValidTopic(name string, strict bool) error {
+	if strings.ContainsAny(name, "+#") {
 		return fmt.Errorf("%w: it has a wildcard", ErrTopic)
 	}
-	return validText(topic, strict)
+	return validText(name, strict)
 }
 
 // ValidFilter is [ValidTopic] for topic filters: + stands for a whole level, #
@@ -49,12 +51,8 @@ func validFilter(filter string, strict bool) error {
 		}
 		rest = shared
 	}
-	for more := true; more; {
-		var level string
-		level, rest, more = strings.Cut(rest, "/")
-		if strings.ContainsAny(level, "+#") && len(level) > 1 || level == "#" && more {
-			return fmt.Errorf("%w: a wildcard must be a level of its own, # the last one", ErrTopic)
-		}
+	if !topic.GoodWildcards(rest) {
+		return fmt.Errorf("%w: a wildcard must be a level of its own, # the last one", ErrTopic)
 	}
 	return nil
 }
@@ -95,33 +93,14 @@ func validReceived(topic string) bool {
 	return topic != "" && utf8.ValidString(topic) && !strings.ContainsAny(topic, "\x00+#")
 }
 
-// Match reports whether a topic filter matches a topic (MQTT 3.1.1, section
+// Match reports whether a topic filter matches the name of a topic (MQTT 3.1.1, section
 // 4.7). A wildcard at the start does not match topics that begin with $. Of a
 // shared subscription, the filter behind the name counts. Both must be valid.
-func Match(filter, topic string) bool {
+func Match(filter, name string) bool {
 	if shared, is := strings.CutPrefix(filter, "$share/"); is {
 		_, filter, _ = strings.Cut(shared, "/")
 	}
-	if strings.HasPrefix(topic, "$") && !strings.HasPrefix(filter, "$") {
-		return false
-	}
-	for {
-		level, frest, fmore := strings.Cut(filter, "/")
-		if level == "#" {
-			return true
-		}
-		name, trest, tmore := strings.Cut(topic, "/")
-		if level != "+" && level != name {
-			return false
-		}
-		if !tmore {
-			return !fmore || frest == "#"
-		}
-		if !fmore {
-			return false
-		}
-		filter, topic = frest, trest
-	}
+	return topic.Match(filter, name)
 }
 
 // validString reports whether a text can be sent in CONNECT.

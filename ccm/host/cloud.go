@@ -6,6 +6,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/ccmkit/ccmkit/internal/topic"
 	"github.com/ccmkit/ccmkit/jsonrpc"
 )
 
@@ -43,7 +44,7 @@ func (h *Host) Publish(ctx context.Context, topic string, payload []byte, qos in
 
 // message handles MQTT.Message of the module.
 func (h *Host) message(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Request) {
-	topic, okTopic := r.Param("topic").Text()
+	name, okTopic := r.Param("topic").Text()
 	payload, okText := r.Param("message").AppendString(nil)
 	if !okTopic || !okText {
 		w.Fail(jsonrpc.ErrInvalidParams)
@@ -53,8 +54,8 @@ func (h *Host) message(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Requ
 	subs := slices.Clone(h.subs)
 	h.mu.Unlock()
 	for _, s := range subs {
-		if s.handle != nil && matchTopic(s.filter, topic) {
-			s.handle(ctx, topic, slices.Clone(payload))
+		if s.handle != nil && topic.Match(s.filter, name) {
+			s.handle(ctx, name, slices.Clone(payload))
 		}
 	}
 }

@@ -50,6 +50,6 @@
 //
 // # Small targets
 //
-// The package imports jsonrpc, jsonrpc/mjson and framing only, and with them
-// neither net nor os, reflect, fmt or encoding/json.
+// The package imports jsonrpc, jsonrpc/mjson, framing and internal/topic only, and
+// with them neither net nor os, reflect, fmt or encoding/json.
 package host
