@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ccmkit/ccmkit/framing"
@@ -68,6 +69,7 @@ type link struct {
 	conn     *jsonrpc.Conn
 	searches sync.WaitGroup
 	look     chan struct{} // tells the watchdog that a search is wanted
+	spoke    atomic.Bool   // the host has sent a frame since it was last reset
 
 	mu        sync.Mutex
 	searching bool // a goroutine finds out who is there
@@ -146,6 +148,9 @@ func (h *Host) Reset(ctx context.Context) error {
 func (h *Host) suspend() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.link != nil {
+		h.link.spoke.Store(false)
+	}
 	if h.state == HostReady || h.state == HostOpaque || h.state == HostHung {
 		h.state = HostSearching
 		close(h.changed)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -164,6 +166,39 @@ func TestSearchOpaque(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	})
+}
+
+// TestSearchTalksOnly: a host that answers nothing and reports now and then is
+// there from its first report on, and is not searched for at each of them.
+func TestSearchTalksOnly(t *testing.T) {
+	for _, first := range []time.Duration{0, 10 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := net.Pipe()
+			defer far.Close()
+			var asked atomic.Int64
+			r := start(t, ccm.Config{Hosts: []ccm.HostConfig{{Open: once(near)}}, Trace: func(e ccm.TraceEvent) {
+				if e.RPC == jsonrpc.EventSent {
+					asked.Add(1)
+				}
+			}})
+			defer r.stop()
+			go io.Copy(io.Discard, far)
+			time.Sleep(first)
+			io.WriteString(far, `{"method":"Note"}`+"\n")
+			time.Sleep(10 * time.Second)
+			before := asked.Load()
+			if got := r.module.Host("").Status().State; got != ccm.HostReady || before == 0 {
+				t.Errorf("first report after %v: %v, asked %d times", first, got, before)
+			}
+			for range 10 {
+				io.WriteString(far, `{"method":"Note"}`+"\n")
+				time.Sleep(time.Minute)
+			}
+			if n := asked.Load() - before; n != 0 {
+				t.Errorf("first report after %v: asked %d times more", first, n)
+			}
+		})
+	}
 }
 
 // TestWatchdog resets a host that hangs, three times an hour and no more.

@@ -93,9 +93,9 @@ func (h *Host) search(l *link, first bool) {
 	}
 }
 
-// identify asks the host who it is. It reports whether it has answered anything.
-func (h *Host) identify(ctx context.Context, l *link) (info HostInfo, answered bool) {
-	before := l.conn.Stats().Received
+// identify asks the host who it is. It reports whether the host is there: it has
+// answered, or has sent something by itself.
+func (h *Host) identify(ctx context.Context, l *link) (info HostInfo, there bool) {
 	text, answered := ask(ctx, l, "Sys.Info", searchTries, 0)
 	if text != nil {
 		info.parse(text)
@@ -115,7 +115,7 @@ func (h *Host) identify(ctx context.Context, l *link) (info HostInfo, answered b
 			break
 		}
 	}
-	return info, answered || l.conn.Stats().Received > before
+	return info, answered || l.spoke.Load()
 }
 
 // ask calls a method every searchPause until the host answers one of the calls, or
@@ -151,9 +151,9 @@ func ask(ctx context.Context, l *link, method string, tries int, patience time.D
 }
 
 // found notes the outcome of a search.
-func (h *Host) found(info HostInfo, answered bool) {
+func (h *Host) found(info HostInfo, there bool) {
 	state := HostReady
-	if !answered {
+	if !there {
 		state = HostOpaque
 	}
 	h.setState(state, func() {
@@ -170,6 +170,9 @@ func (h *Host) found(info HostInfo, answered bool) {
 func (h *Host) heard() {
 	h.mu.Lock()
 	again := h.state == HostOpaque || h.state == HostHung
+	if h.link != nil {
+		h.link.spoke.Store(true)
+	}
 	h.mu.Unlock()
 	if again {
 		h.restarted()
