@@ -16,6 +16,7 @@ import (
 	"github.com/ccmkit/ccmkit/ccm/ccmtest"
 	"github.com/ccmkit/ccmkit/ccm/cloud"
 	"github.com/ccmkit/ccmkit/framing"
+	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 	"github.com/ccmkit/ccmkit/shadow"
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
@@ -177,7 +178,7 @@ func benchModules(b *testing.B, n int, backend func(shadow.Transport, string, st
 			}
 			modules[i] = m
 			work.Go(func() { m.Run(ctx) })
-			work.Go(func() { drain(far) })
+			work.Go(func() { idle(far) })
 		}
 		for _, m := range modules {
 			m.Host("").Wait(ctx)
@@ -195,11 +196,17 @@ func benchModules(b *testing.B, n int, backend func(shadow.Transport, string, st
 	}
 }
 
-// drain reads until the end.
-func drain(r io.Reader) {
-	for buf := make([]byte, 256); ; {
-		if _, err := r.Read(buf); err != nil {
+// idle is a host that has no methods and nothing to say: it answers every call
+// with an error.
+func idle(port io.ReadWriter) {
+	lines := bufio.NewReaderSize(port, 256)
+	for {
+		line, err := lines.ReadSlice('\n')
+		if err != nil {
 			return
+		}
+		if id, _ := mjson.Find(line, "$.id").Int(); id > 0 {
+			fmt.Fprintf(port, `{"id":%d,"error":{"code":-32601,"message":"method not found"}}`+"\n", id)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package uart_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -594,8 +595,11 @@ func TestOpenNotInherited(t *testing.T) {
 func TestOpenTooManyFiles(t *testing.T) {
 	_, path := testbed.PTY(t)
 	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < 1200 {
-		t.Skip("needs 1200 descriptors")
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if limit.Cur < 1200 {
+		testbed.Missing(t, "descriptors", fmt.Errorf("1200 of them, and only %d are allowed", limit.Cur))
 	}
 	for range 1024 {
 		f, err := os.Open("/dev/null")

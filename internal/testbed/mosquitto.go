@@ -153,7 +153,7 @@ func securityPlugin(t testing.TB) string {
 			return found[0]
 		}
 	}
-	missing(t, "mosquitto", fmt.Errorf("%s is not in the usual places", name))
+	Missing(t, "mosquitto", fmt.Errorf("%s is not in the usual places", name))
 	return ""
 }
 

@@ -18,13 +18,14 @@ func Require(t testing.TB, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		if err := find(name); err != nil {
-			missing(t, name, err)
+			Missing(t, name, err)
 		}
 	}
 }
 
-// missing ends a test that cannot do without name.
-func missing(t testing.TB, name string, why error) {
+// Missing ends a test that cannot do without name: Require for what only the test
+// itself can find out.
+func Missing(t testing.TB, name string, why error) {
 	t.Helper()
 	if required(os.Getenv(requireVariable), name) {
 		t.Fatalf("%s is missing, but %s lists it: %v", name, requireVariable, why)
