@@ -25,7 +25,7 @@ func TestServeCodes(t *testing.T) {
 		{`{"id":1,"method":"None"}`,
 			`{"id":1,"error":{"code":-32601,"message":"method not found"}}`, `{"id":1,"error":{"code":404,"message":"method not found"}}`},
 		{`{"id":1,"method":"Panic"}`,
-			`{"id":1,"error":{"code":-32603,"message":"the handler of the method did not return"}}`, `{"id":1,"error":{"code":500,"message":"internal error"}}`},
+			`{"id":1,"error":{"code":-32603,"message":"the handler of the method did not return"}}`, `{"id":1,"error":{"code":500,"message":"the handler of the method did not return"}}`},
 		{`{"method":"None"}`, ``, ``},
 	} {
 		var m jsonrpc.Message
