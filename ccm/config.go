@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +39,8 @@ type Config struct {
 	// Hosts are the hosts, each with a Name of its own.
 	Hosts []HostConfig
 	// Cloud is the connection to a broker; nil = none. The module sets
-	// OnMessage, OnStatus and, if they are not set, ClientID and Logger.
+	// OnMessage and, if they are not set, ClientID and Logger. OnStatus tells
+	// when the module is connected.
 	Cloud *cloud.Config
 	// Shadow keeps the hosts' device shadows; the zero value keeps none.
 	Shadow ShadowConfig
@@ -99,7 +101,8 @@ type HostConfig struct {
 	// shadow, and is the one whose methods the cloud may call by their bare
 	// names; a host NAME has the named shadow NAME and methods NAME/Method.
 	Name string
-	// Open opens the port to the host. It is called again, after a growing
+	// Open opens the port to the host: for a serial port, a function that
+	// returns uart.Open(path, nil). It is called again, after a growing
 	// pause, when the port is gone. The module owns the port.
 	Open func(ctx context.Context) (framing.Port, error)
 	// MaxFrame is the longest frame the host takes, in bytes with its CRC
@@ -161,6 +164,7 @@ func (c *Config) check() error {
 	}
 	c.Info.complete()
 	seen := map[string]bool{}
+	c.Hosts = slices.Clone(c.Hosts)
 	for i := range c.Hosts {
 		h := &c.Hosts[i]
 		switch {
@@ -169,7 +173,7 @@ func (c *Config) check() error {
 		case h.Open == nil:
 			return fmt.Errorf("ccm: Config.Hosts[%d].Open is not set", i)
 		case h.Name != "" && !validHostName(h.Name):
-			return fmt.Errorf("ccm: Config.Hosts[%d].Name %q: use letters, digits, '-', '_', ':' and '.', at most 64", i, h.Name)
+			return fmt.Errorf("ccm: Config.Hosts[%d].Name %q: use letters, digits, '-', '_', ':' and '.', at most 64, but not host", i, h.Name)
 		}
 		seen[h.Name] = true
 		if h.Queue <= 0 {

@@ -53,7 +53,9 @@
 // A frame published to ID/rpc is a call: of the module's methods, and beyond
 // them of the methods of the host named ""; host/METHOD always means that host,
 // and NAME/METHOD another one. The answer goes to SRC/rpc, where SRC is the
-// member src of the frame. Go programs use [Host.Call] and [Host.Notify].
+// member src of the frame. Errors of the module's own methods have the codes of
+// [jsonrpc.ManagementCode] there, such as 400 for bad params; those of a host come
+// as they are. Go programs use [Host.Call] and [Host.Notify].
 //
 // # The link to a host
 //

@@ -212,7 +212,11 @@ func (h *Host) setState(s HostState, more func()) {
 	close(h.changed)
 	h.changed = make(chan struct{})
 	h.mu.Unlock()
-	if was != s {
+	switch {
+	case was == s:
+	case s == HostOpaque:
+		h.m.log.Warn("host opaque: nobody answers; it is sent what is for it all the same", "host", h.cfg.Name)
+	default:
 		h.m.log.Info("host "+s.String(), "host", h.cfg.Name)
 	}
 }

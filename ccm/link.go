@@ -32,7 +32,7 @@ func (h *Host) run(ctx context.Context) {
 		}
 		if err != nil && err.Error() != said {
 			said = err.Error()
-			h.m.log.Warn("port of the host", "host", h.cfg.Name, "err", err)
+			h.m.log.Warn("the port of the host cannot be used", "host", h.cfg.Name, "err", err)
 		}
 		if h.rest(ctx, pause) {
 			pause = openPauseMin

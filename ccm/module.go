@@ -80,7 +80,13 @@ func (m *Module) newCloud(c cloud.Config) error {
 		c.MaxSubscriptions = (MaxSubscriptions+8)*len(m.cfg.Hosts) + 64
 	}
 	c.OnMessage = m.router.route
-	c.OnStatus = m.cloudStatus
+	tell := c.OnStatus
+	c.OnStatus = func(s cloud.Status) {
+		m.cloudStatus(s)
+		if tell != nil {
+			tell(s)
+		}
+	}
 	var err error
 	m.cloud, err = cloud.New(c)
 	return err

@@ -34,16 +34,20 @@ func (m *Module) Publish(ctx context.Context, topic string, qos byte, payload []
 }
 
 // Subscribe has handle called for every message whose topic the filter matches,
-// by one goroutine at a time, which it must not block; payload is borrowed. The
-// subscription lasts as long as the module. Subscribe returns when the broker has
-// granted it; offline it returns cloud.ErrOffline, and the broker is asked when
-// there is a connection.
+// by one goroutine at a time, which it must not block; payload is borrowed. A nil
+// handle drops them. The subscription lasts as long as the module, and every call
+// adds a handle. Subscribe returns when the broker has granted it. With
+// cloud.ErrOffline and cloud.ErrLost it stays all the same, and the broker is
+// asked when there is a connection: do not call again.
 func (m *Module) Subscribe(ctx context.Context, filter string, qos byte, handle func(topic string, payload []byte)) error {
 	if m.cloud == nil {
 		return ErrNoCloud
 	}
 	if err := cloud.ValidFilter(filter); err != nil {
 		return err
+	}
+	if handle == nil {
+		handle = func(string, []byte) {}
 	}
 	qos = m.router.addHandler(filter, qos, func(msg *cloud.Message) { handle(msg.Topic, msg.Payload) })
 	return m.cloud.Subscribe(ctx, cloud.Subscription{Filter: filter, QoS: qos})

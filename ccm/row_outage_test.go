@@ -202,7 +202,7 @@ func TestRow18(t *testing.T) {
 		second := start(t, ccm.Config{Hosts: []ccm.HostConfig{s.config("")}, Logger: log.logger()})
 		defer second.stop()
 		time.Sleep(time.Minute)
-		log.want(t, "level=WARN", "port of the host", uart.ErrBusy.Error())
+		log.want(t, "level=WARN", "the port of the host", uart.ErrBusy.Error())
 		if n := log.count("level=WARN"); n != 1 {
 			t.Errorf("said %d times", n)
 		}

@@ -95,7 +95,7 @@ func TestBadHostAway(t *testing.T) {
 		h.asks(sub(1, "t"), null(1))
 		h.uart.Module().Unplug()
 		time.Sleep(time.Second)
-		log.want(t, "level=WARN", "port of the host", uart.ErrUnplugged.Error())
+		log.want(t, "level=WARN", "the port of the host", uart.ErrUnplugged.Error())
 		log.want(t, "level=INFO", "host down")
 		publish(t, b, "t", "early")
 		time.Sleep(11 * time.Second)

@@ -3,6 +3,7 @@ package ccm
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,7 +87,11 @@ func (h *Host) search(l *link, first bool) {
 			l.conn.Notify(l.ctx, "Sys.Init", "")
 			first = false
 		}
-		h.found(h.identify(l.ctx, l))
+		info, there := h.identify(l.ctx, l)
+		if l.ctx.Err() != nil {
+			return // the port is gone, and says nothing about the host
+		}
+		h.found(info, there)
 		if h.cfg.Watchdog.Interval > 0 {
 			h.watch(l.ctx, l)
 		}
@@ -160,6 +165,9 @@ func (h *Host) found(info HostInfo, there bool) {
 		h.info = info
 		h.sessions++
 	})
+	if slices.Contains(info.Methods, "MQTT.Pub") {
+		h.m.complain("a module answers in place of the host: are TX and RX joined?", h.cfg.Name)
+	}
 	if h.syncer != nil {
 		h.syncer.HostReady()
 	}

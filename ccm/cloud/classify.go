@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -23,6 +24,8 @@ var (
 	errNoConnack  = errors.New("before CONNACK, which often means that a policy refuses this client")
 	errAfterHello = errors.New("during the TLS handshake")
 	errNotTLS     = errors.New("it does not speak TLS on this port")
+	errHelloReset = errors.New("it cut off the TLS handshake: does it speak TLS on this port?")
+	errEarlyReset = errors.New("before CONNACK: is TLS, or no TLS, right for this port?")
 )
 
 // connackCode is a return code of CONNACK other than 0, 1 to 5.
@@ -69,6 +72,8 @@ func tlsReason(err error, now time.Time) (Reason, error) {
 		return ReasonTLSUnknownCA, err
 	case errors.As(err, &record):
 		return ReasonTLS, errNotTLS
+	case errors.Is(err, syscall.ECONNRESET):
+		return ReasonTLS, errHelloReset
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return ReasonClosed, errAfterHello
 	}
@@ -117,6 +122,8 @@ func linkReason(err error, connected bool) (Reason, error) {
 		return ReasonTimeout, errSilence
 	case timedOut(err):
 		return ReasonTimeout, errNoAnswer
+	case !connected && errors.Is(err, syscall.ECONNRESET):
+		return ReasonNetwork, errEarlyReset
 	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return ReasonNetwork, err
 	case connected:

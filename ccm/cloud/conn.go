@@ -132,6 +132,9 @@ func (c *Conn) pause(ctx context.Context, s server, e ending) {
 		level = slog.LevelWarn
 	}
 	c.log.Log(ctx, level, "no connection to the cloud", "err", e.err, "up", e.up.Round(time.Millisecond), "retry", wait.Round(time.Millisecond))
+	if e.up > 0 && c.backoff.quick == quickLimit {
+		c.log.Warn("the server ends every connection soon: does another client use the same id?", "client id", c.cfg.ClientID)
+	}
 	sleep(ctx, wait)
 }
 

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ccmkit/ccmkit/ccm/cloud"
@@ -25,6 +26,8 @@ const callHelp = `Calls a method once and prints the JSON text of its result. PA
 The endpoint is a way to a host or a module, or a device behind a broker:
 
   mqtt://[USER[:PASSWORD]@]HOST[:PORT]/DEVICE   RPC over MQTT, as mos does it; also mqtts://
+
+ccm --help lists the other forms. DEVICE is the --id of ccm run.
 
 At a port, the peer is first asked RPC.Ping until it answers, because opening the
 port may have reset it. Lines that are no frames go to standard error.`
@@ -66,6 +69,8 @@ func (c *caller) run(cmd *cobra.Command, args []string) error {
 		c.port = os.Getenv(portEnv)
 	}
 	switch {
+	case c.method == "":
+		return usage(cmd, "METHOD is empty")
 	case c.port == "":
 		return usage(cmd, "no endpoint: give --port or set %s", portEnv)
 	case c.params != "" && !jsonrpc.Valid([]byte(c.params)):
@@ -89,7 +94,7 @@ func (c *caller) run(cmd *cobra.Command, args []string) error {
 
 // way returns how to call at the endpoint.
 func (c *caller) way(cmd *cobra.Command) (func(ctx context.Context) ([]byte, error), error) {
-	if strings.HasPrefix(c.port, "mqtt://") || strings.HasPrefix(c.port, "mqtts://") {
+	if isBroker(c.port) {
 		cfg, device, err := c.mqtt.config(cmd, "--port", c.port)
 		if err == nil && (device == "" || cloud.ValidTopic(device, false) != nil) {
 			err = usage(cmd, "--port: want mqtt://HOST[:PORT]/DEVICE")
@@ -110,11 +115,16 @@ func (c *caller) explain(ctx context.Context, err error) error {
 		return errInterrupted
 	case is && len(e.Data) > 0:
 		return fmt.Errorf("%s: %w: %s", c.method, err, readable(e.Data))
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("%s: the other end has hung up: %w", c.method, err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: no answer within %v", c.method, c.timeout)
 	}
 	return fmt.Errorf("%s: %w", c.method, err)
 }
+
+// errEcho says that we have called ourselves.
+var errEcho = errors.New("the line echoes what is sent: are TX and RX joined?")
 
 // overPort calls whoever is at a port.
 func (c *caller) overPort(ctx context.Context, at endpoint) ([]byte, error) {
@@ -126,9 +136,19 @@ func (c *caller) overPort(ctx context.Context, at endpoint) ([]byte, error) {
 		MaxFrame: 1 << 20, CRC: framing.CRCSend,
 		Junk: func(line []byte) { c.log.printf("not a frame: %s\n", readable(line)) },
 	})
+	var sent atomic.Pointer[string] // the call
+	var echoed atomic.Bool
 	conn := jsonrpc.NewConn(frames, &jsonrpc.ConnOptions{Observer: func(e jsonrpc.Event) {
-		if e.Kind == jsonrpc.EventMalformed {
+		switch {
+		case e.Kind == jsonrpc.EventMalformed:
 			c.log.printf("malformed frame: %s: %v\n", readable(e.Frame), e.Err)
+		case e.Kind == jsonrpc.EventSent && text0(e.Frame, "$.method") == c.method:
+			text := string(e.Frame)
+			sent.Store(&text)
+		case e.Kind == jsonrpc.EventReceived:
+			if text := sent.Load(); text != nil && *text == string(e.Frame) {
+				echoed.Store(true)
+			}
 		}
 	}})
 	var ended sync.WaitGroup
@@ -143,6 +163,8 @@ func (c *caller) overPort(ctx context.Context, at endpoint) ([]byte, error) {
 	switch {
 	case err != nil && ctx.Err() != nil:
 		err = ctx.Err() // which may have closed the port first
+	case echoed.Load():
+		err = errEcho
 	case closed && lost != nil:
 		err = lost
 	}

@@ -21,7 +21,9 @@ the cloud may call by their bare names. A host of --host NAME=ENDPOINT has the
 shadow of that name, and methods NAME/METHOD.
 
 The password for the broker is read from --mqtt-pass-file, or from the environment
-variable CCM_MQTT_PASSWORD.`
+variable CCM_MQTT_PASSWORD. The log goes to standard error.
+
+ccm --help lists the forms of an ENDPOINT.`
 
 // daemon is the module as a program.
 type daemon struct {
@@ -56,7 +58,7 @@ func (p *program) runCommand() *cobra.Command {
 	f.StringVar(&d.id, "id", "", "`name` of the device, unlike that of any other at the broker")
 	f.StringArrayVar(&d.hosts, "host", nil, "`[NAME=]ENDPOINT` of a host; may be given several times")
 	f.StringVar(&d.url, "mqtt", "", "`URL` of the broker: mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
-	f.StringVar(&d.shadow, "shadow", "none", "device shadow: aws (AWS IoT Core, or the service of this library) or none")
+	f.StringVar(&d.shadow, "shadow", "none", "device `shadow`: aws (AWS IoT Core, or the service of this library) or none")
 	f.BoolVar(&d.verbose, "verbose", false, "log every frame, and what the hosts print besides")
 	d.mqtt.add(cmd)
 	cmd.RegisterFlagCompletionFunc("shadow", cobra.FixedCompletions([]string{"aws", "none"}, cobra.ShellCompDirectiveNoFileComp))
@@ -106,7 +108,7 @@ func (d *daemon) check(cmd *cobra.Command, c ccm.Config) error {
 	seen := map[string]bool{}
 	for i, h := range c.Hosts {
 		if seen[h.Name] {
-			return usage(cmd, "--host %s: there is another host named %q", d.hosts[i], h.Name)
+			return usage(cmd, "--host %s: there is another host named %q; write NAME=ENDPOINT", d.hosts[i], h.Name)
 		}
 		seen[h.Name] = true
 		flags = append(flags, fmt.Sprintf("ccm: Config.Hosts[%d].Name", i), "--host")
@@ -124,7 +126,13 @@ func (d *daemon) host(cmd *cobra.Command, text string, log *slog.Logger) (ccm.Ho
 	if err != nil {
 		return ccm.HostConfig{}, usage(cmd, "--host %s: %v", text, err)
 	}
-	h := ccm.HostConfig{Name: name, Open: func(ctx context.Context) (framing.Port, error) { return at.open(ctx) }}
+	h := ccm.HostConfig{Name: name, Open: func(ctx context.Context) (framing.Port, error) {
+		port, err := at.open(ctx)
+		if err != nil {
+			return nil, at.openError(err)
+		}
+		return port, nil
+	}}
 	if d.verbose {
 		h.Junk = func(line []byte) { log.Debug("host prints", "host", name, "text", readable(line)) }
 	}
@@ -147,7 +155,9 @@ func (d *daemon) serve(ctx context.Context) error {
 		return err
 	}
 	d.configured.Logger.Info("module starts", "id", m.ID(), "hosts", strings.Join(d.hosts, " "), "broker", d.configured.Cloud.Servers[0])
-	return m.Run(ctx)
+	err = m.Run(ctx)
+	d.configured.Logger.Info("module has stopped", "id", m.ID())
+	return err
 }
 
 // logger logs to standard error.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -25,7 +26,8 @@ call takes. If nobody answers, it says what to try.
 
 Only methods without effect are called. The longest frame is found by sending
 longer and longer ones until the host does not answer any more, which hosts built
-on mjson stand; --max-frame 0 leaves that out. No other program may have the port.`
+on mjson stand; --max-frame 0 leaves that out. No other program may have the port.
+ccm --help lists the forms of an ENDPOINT.`
 
 // doctorCommand is ccm doctor.
 func (p *program) doctorCommand() *cobra.Command {
@@ -75,6 +77,8 @@ func (d *doctor) examine(ctx context.Context, port framing.Port) error {
 		return errInterrupted
 	case errors.Is(err, errNobody):
 		d.advise(q)
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("the other end has hung up: %w", err)
 	}
 	return err
 }

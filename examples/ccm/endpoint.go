@@ -43,6 +43,8 @@ func parseEndpoint(text string) (endpoint, error) {
 		if rest == "" {
 			err = errors.New("the path is missing: unix:PATH")
 		}
+	case isBroker(text):
+		err = errors.New("a broker is no way to a host; write " + endpointForms)
 	case strings.Contains(text, "://"):
 		err = errors.New("unknown kind; write " + endpointForms)
 	default:
@@ -52,6 +54,11 @@ func parseEndpoint(text string) (endpoint, error) {
 		return e, fmt.Errorf("endpoint %q: %w", text, err)
 	}
 	return e, nil
+}
+
+// isBroker reports whether a text is the URL of a broker.
+func isBroker(text string) bool {
+	return strings.HasPrefix(text, "mqtt://") || strings.HasPrefix(text, "mqtts://")
 }
 
 // parseTCP reads HOST:PORT; mos writes two slashes before it.

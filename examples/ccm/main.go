@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -69,11 +70,12 @@ type program struct {
 // command returns the command line.
 func (p *program) command() *cobra.Command {
 	root := &cobra.Command{
-		Use: "ccm", Short: "The reference Cloud Communication Module", Long: about,
+		Use: "ccm", Short: "The reference Cloud Communication Module", Long: about, Version: version(),
 		SilenceErrors: true, SilenceUsage: true, // main prints the error
 		Args: func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages |", ".FlagUsagesWrapped 80 |"))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
 	root.AddCommand(p.demoCommand(), p.runCommand(), p.callCommand(), p.monitorCommand(), p.doctorCommand())
 	return root

@@ -17,7 +17,8 @@ import (
 
 const monitorHelp = `Shows what comes from an endpoint, line by line, and sends nothing: connect it to
 a line that joins two others, or to a TCP server that mirrors one. A line carries
-one direction; for the other, run a second monitor.
+one direction; for the other, run a second monitor. ccm --help lists the forms of
+an ENDPOINT.
 
 With --mqtt, it shows what goes through a broker to and from a device: all topics
 below DEVICE, and its shadow; without DEVICE, everything the broker gives.
@@ -50,6 +51,8 @@ func (p *program) monitorCommand() *cobra.Command {
 				return usage(cmd, "give an ENDPOINT or --mqtt")
 			case m.url != "" && len(args) > 0:
 				return usage(cmd, "give an ENDPOINT or --mqtt, not both")
+			case m.url == "" && isBroker(args[0]):
+				return usage(cmd, "a broker is given as --mqtt %s", args[0])
 			case m.url != "":
 				return m.watchBroker(cmd)
 			}

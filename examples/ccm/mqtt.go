@@ -42,7 +42,7 @@ func (f *mqttFlags) add(cmd *cobra.Command) {
 func (f *mqttFlags) config(cmd *cobra.Command, flag, text string) (cfg cloud.Config, device string, err error) {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
+	case err != nil || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "":
 		return cfg, "", usage(cmd, "%s: want mqtt://HOST[:PORT] or mqtts://HOST[:PORT]", flag)
 	case u.Scheme != "mqtt" && u.Scheme != "mqtts":
 		return cfg, "", usage(cmd, "%s: unknown scheme %q; use mqtt or mqtts", flag, u.Scheme)
@@ -71,6 +71,7 @@ func flagNames(flag string) *strings.Replacer {
 	return strings.NewReplacer(
 		"cloud: Config.Servers[0]", flag, "cloud: Config.Username, Password", "--mqtt-user and password",
 		"TLS.CAFile", "--ca", "TLS.CertFile", "--cert", "TLS.KeyFile", "--key",
+		"credentials are not sent without TLS", "credentials are not sent without TLS; use mqtts:// or --mqtt-pass-in-clear",
 		"cloud: Config.TLS", "--ca, --cert and --key", "cloud: Config.", "", "cloud: ", "",
 	)
 }
@@ -116,6 +117,14 @@ type session struct {
 	ended  sync.WaitGroup
 }
 
+// brokerHints are what the user can do about a connection that failed.
+var brokerHints = map[cloud.Reason]string{
+	cloud.ReasonPlainCredentials: "use mqtts:// or --mqtt-pass-in-clear",
+	cloud.ReasonTLSUnknownCA:     "--ca names the CA to trust",
+	cloud.ReasonBadCredentials:   "look at --mqtt-user and the password",
+	cloud.ReasonNotAuthorized:    "look at --mqtt-user and the password",
+}
+
 // join connects to a broker and subscribes. Unlike a module, it gives up when the
 // first attempt fails. later is told of changes after that; it may be nil.
 func join(ctx context.Context, cfg cloud.Config, later func(cloud.Status), filters ...string) (*session, error) {
@@ -149,6 +158,9 @@ func join(ctx context.Context, cfg cloud.Config, later func(cloud.Status), filte
 		err = context.Cause(ctx)
 	case !status.Connected:
 		err = status.Err
+		if hint := brokerHints[status.Reason]; hint != "" {
+			err = fmt.Errorf("%w (%s)", err, hint)
+		}
 	default:
 		return s, nil
 	}

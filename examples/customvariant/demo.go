@@ -21,7 +21,7 @@ func demo(parent context.Context, out io.Writer) error {
 	defer sky.Close()
 	line := ccmtest.NewUART(ccmtest.Line{Baud: 115200})
 	mcu := ccmtest.NewMCU(ccmtest.MCUOptions{Mirror: true}) // a host of 2018
-	v, err := newVariant(line.OpenModule, &cloud.Config{Servers: []string{"mqtt://127.0.0.1"}, Dial: sky.Dial}, out)
+	v, err := newVariant(line.OpenModule, &cloud.Config{Servers: []string{"mqtt://127.0.0.1"}, Dial: sky.Dial}, out, nil)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -36,14 +37,18 @@ func main() {
 
 // run is the program: args are its arguments. It returns nil when ctx ends.
 func run(ctx context.Context, args []string, out io.Writer) error {
+	const usage = "usage: customvariant --demo | SERIAL-PORT mqtt://HOST[:PORT]"
 	switch {
 	case len(args) == 1 && args[0] == "--demo":
 		return demo(ctx, out)
+	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h"):
+		_, err := fmt.Fprintln(out, usage)
+		return err
 	case len(args) != 2:
-		return errors.New("usage: customvariant --demo | SERIAL-PORT mqtt://HOST[:PORT]")
+		return errors.New(usage)
 	}
 	open := func(context.Context) (framing.Port, error) { return uart.Open(args[0], nil) }
-	v, err := newVariant(open, &cloud.Config{Servers: []string{args[1]}}, out)
+	v, err := newVariant(open, &cloud.Config{Servers: []string{args[1]}}, out, slog.Default())
 	if err != nil {
 		return err
 	}
@@ -58,11 +63,12 @@ type variant struct {
 }
 
 // newVariant adds the pump to a module.
-func newVariant(open func(context.Context) (framing.Port, error), broker *cloud.Config, out io.Writer) (v *variant, err error) {
+func newVariant(open func(context.Context) (framing.Port, error), broker *cloud.Config, out io.Writer, log *slog.Logger) (v *variant, err error) {
 	v = &variant{out: out}
 	v.Module, err = ccm.New(ccm.Config{
 		ID: "pump-1", Info: ccm.Info{App: "pump"}, Hosts: []ccm.HostConfig{{Open: open}}, Cloud: broker,
 		Shadow: ccm.ShadowConfig{Backend: ccm.AWS, OnDelta: v.onDelta},
+		Logger: log, // without one, nobody hears of a port that is not there
 	})
 	if err == nil {
 		v.Handle("Pump.Get", typed.Func(v.pump.Load))

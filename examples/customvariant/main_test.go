@@ -44,7 +44,7 @@ func TestDemoInterrupted(t *testing.T) {
 // newTestVariant returns a variant that does not run.
 func newTestVariant(t *testing.T, out io.Writer) *variant {
 	line := ccmtest.NewUART(ccmtest.Line{})
-	v, err := newVariant(line.OpenModule, &cloud.Config{Servers: []string{"mqtt://127.0.0.1"}}, out)
+	v, err := newVariant(line.OpenModule, &cloud.Config{Servers: []string{"mqtt://127.0.0.1"}}, out, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func (c *claim) lock() error {
 		return 0, unix.Flock(c.fd, unix.LOCK_EX|unix.LOCK_NB)
 	})
 	if err == unix.EWOULDBLOCK {
-		return fmt.Errorf("%w: locked by another user", ErrBusy)
+		return fmt.Errorf("%w: it is locked", ErrBusy)
 	}
 	return nil
 }

@@ -187,15 +187,25 @@ func (p *Port) serve(r request) answer {
 	if p.isClosed() {
 		return answer{err: ErrClosed}
 	}
-	err := p.dev.Drain()
+	err := again(p.dev.Drain)
 	switch {
 	case err != nil:
 	case r.op == doMode:
-		err = p.applyMode(r.mode)
+		err = again(func() error { return p.applyMode(r.mode) })
 	case r.op == doBreak && !p.isClosed():
 		err = p.dev.Break(r.duration)
 	}
 	return answer{err: err}
+}
+
+// again repeats a call that a signal has interrupted, such as one of the Go
+// runtime. Linux does not repeat a wait for output by itself.
+func again(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
 }
 
 // writePiece writes until the device has taken all of b. A device that takes

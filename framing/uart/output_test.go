@@ -133,6 +133,28 @@ func TestWriteInterruptedBySignal(t *testing.T) {
 	}
 }
 
+// A wait for output, and a change of the mode, are repeated after a signal.
+func TestModeInterruptedBySignal(t *testing.T) {
+	p, dev := newFake(t)
+	seen := map[string]bool{}
+	dev.do = func(call string) error {
+		if seen[call] {
+			return nil
+		}
+		seen[call] = true
+		return syscall.EINTR
+	}
+	if err := p.Drain(); err != nil {
+		t.Errorf("drain: %v", err)
+	}
+	if err := p.SetMode(uart.Mode8N1(9600)); err != nil || p.Mode() != uart.Mode8N1(9600) {
+		t.Errorf("set mode: %v, %v", err, p.Mode())
+	}
+	if !seen["Drain"] || !seen["SetMode"] || !seen["ResetInput"] {
+		t.Errorf("interrupted: %v", seen)
+	}
+}
+
 // Writes of several goroutines come one after the other, never mixed.
 func TestWritesAreNotMixed(t *testing.T) {
 	p, dev := newFake(t)

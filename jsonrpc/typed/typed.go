@@ -3,6 +3,7 @@ package typed
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -112,7 +113,7 @@ func (f *function) decode(in []reflect.Value, params []byte) ([]reflect.Value, e
 	for i, t := range f.params {
 		v := reflect.New(t)
 		if err := json.Unmarshal(list[i], v.Interface()); err != nil {
-			return in, fmt.Errorf("params[%d]: %w", i, err)
+			return in, fmt.Errorf("params[%d]: %w", i, fault(err))
 		}
 		in = append(in, v.Elem())
 	}
@@ -140,7 +141,19 @@ func decodeOne(t reflect.Type, params []byte) (reflect.Value, error) {
 			return v.Elem(), nil
 		}
 	}
-	return v.Elem(), fmt.Errorf("params: %w", err)
+	return v.Elem(), fmt.Errorf("params: %w", fault(err))
+}
+
+// fault returns what is wrong with params, without the names of Go types.
+func fault(err error) error {
+	e, is := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case !is:
+		return err
+	case e.Field == "":
+		return fmt.Errorf("unexpected %s", e.Value)
+	}
+	return fmt.Errorf("unexpected %s in %s", e.Value, e.Field)
 }
 
 // encode returns the JSON text of a value, with all printable text in plain
