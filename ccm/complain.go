@@ -5,8 +5,11 @@ import (
 	"time"
 )
 
-// complainPause is how often the same complaint is logged.
-const complainPause = 10 * time.Second
+// How often the same complaint is logged: less and less while it goes on.
+const (
+	complainPause    = 10 * time.Second
+	complainPauseMax = 10 * time.Minute
+)
 
 // complaints keeps what happens with every message from filling the log.
 type complaints struct {
@@ -16,7 +19,8 @@ type complaints struct {
 
 type complaint struct {
 	last  time.Time
-	since int // not logged since then
+	pause time.Duration // after that
+	since int           // not logged since then
 }
 
 // complain logs a warning about a host, unless it did so lately; "more" counts
@@ -33,10 +37,16 @@ func (m *Module) complain(text, host string, args ...any) {
 	if e == nil {
 		e = new(complaint)
 		c.seen[key] = e
-	} else if now.Sub(e.last) < complainPause {
+	}
+	switch quiet := now.Sub(e.last); {
+	case quiet < e.pause:
 		e.since++
 		c.mu.Unlock()
 		return
+	case quiet < 2*e.pause:
+		e.pause = min(2*e.pause, complainPauseMax)
+	default:
+		e.pause = complainPause
 	}
 	left := e.since
 	e.last, e.since = now, 0

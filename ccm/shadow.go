@@ -19,7 +19,7 @@ func (h *Host) newSyncer() error {
 	if thing == "" {
 		thing = h.m.cfg.ID
 	}
-	b, err := c.Backend(&transport{m: h.m, slots: map[string]*slot{}}, thing, h.cfg.Name)
+	b, err := c.Backend(h.m.Transport(), thing, h.cfg.Name)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,11 @@ const maxNamed = 16
 func (h *Host) shadowEvent(e shadow.Event) {
 	switch e.Kind {
 	case shadow.EventRejected, shadow.EventFailed, shadow.EventLost:
-		h.m.complain("shadow "+e.Kind.String(), h.cfg.Name, "bytes", len(e.Text), "err", e.Err)
+		what := "shadow " + e.Kind.String()
+		if errors.Is(e.Err, shadow.ErrTimeout) {
+			what += ": is there a shadow service at this broker?"
+		}
+		h.m.complain(what, h.cfg.Name, "bytes", len(e.Text), "err", e.Err)
 	default:
 		h.m.log.Debug("shadow", "host", h.cfg.Name, "event", e.Kind.String(), "err", e.Err)
 	}

@@ -5,10 +5,20 @@ import (
 	"sync/atomic"
 
 	"github.com/ccmkit/ccmkit/ccm/cloud"
+	"github.com/ccmkit/ccmkit/shadow"
 )
 
-// transport is how the shadow of a host reaches the broker. Subscribe is called
-// by one goroutine at a time.
+// Transport returns a way to the broker for a shadow dialect, or for the service
+// of package shadow/service, that is to use the module's connection. A module
+// without hosts may serve just that. It works while Run does; without
+// Config.Cloud its methods return ErrNoCloud. Subscribe must not be called by two
+// goroutines at the same time.
+func (m *Module) Transport() shadow.Transport {
+	return &transport{m: m, slots: map[string]*slot{}}
+}
+
+// transport is how a shadow reaches the broker. Subscribe is called by one
+// goroutine at a time.
 type transport struct {
 	m     *Module
 	slots map[string]*slot // by filter
@@ -27,6 +37,9 @@ func (t *transport) Publish(ctx context.Context, topic string, qos byte, payload
 // Subscribe subscribes to filters. A filter that is subscribed again gets the
 // new function.
 func (t *transport) Subscribe(ctx context.Context, filters []string, qos byte, handle func(topic string, payload []byte)) error {
+	if t.m.cloud == nil {
+		return ErrNoCloud
+	}
 	subs := make([]cloud.Subscription, len(filters))
 	for i, f := range filters {
 		s := t.slots[f]

@@ -38,8 +38,9 @@ type composer struct {
 func (c *composer) object(dst []byte, i, j int32) []byte {
 	a, b, start := c.first, c.second, len(dst)
 	for m := a.first(i); m >= 0 && c.ok; m = a.next(m) {
-		dst = appendKey(dst, start, a.key(m))
-		dst = c.member(dst, m, b.find(j, a.name(m)))
+		n := b.find(j, a.name(m))
+		dst = appendKey(dst, start, c.key(m, n))
+		dst = c.member(dst, m, n)
 	}
 	for m := b.first(j); m >= 0 && c.ok; m = b.next(m) {
 		if a.find(i, b.name(m)) < 0 {
@@ -51,6 +52,17 @@ func (c *composer) object(dst []byte, i, j int32) []byte {
 		dst = append(dst, '{')
 	}
 	return append(dst, '}')
+}
+
+// key returns the name of member m of the first patch, which member n of the
+// second one may have too, in the shorter spelling: so every value that fits
+// somewhere in its own patch fits in the result of Compose as well.
+func (c *composer) key(m, n int32) []byte {
+	key := c.first.key(m)
+	if n >= 0 && len(c.second.key(n)) < len(key) {
+		key = c.second.key(n)
+	}
+	return key
 }
 
 // member appends the value m of the first patch changed by value n of the second

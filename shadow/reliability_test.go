@@ -390,3 +390,27 @@ func TestOversize(t *testing.T) {
 		}
 	})
 }
+
+// TestSpelling: a name that two reports spell differently, one of them much
+// longer, loses no value, also where the longer one would not leave room for it.
+func TestSpelling(t *testing.T) {
+	long, short := `"`+strings.Repeat(`\u0061`, 100)+`"`, `"`+strings.Repeat("a", 100)+`"`
+	value := `"` + strings.Repeat("x", 7800) + `"`
+	for _, reports := range [][]string{
+		{`{"b":2,` + long + `:1}`, `{` + short + `:` + value + `}`},
+		{`{"b":2,` + short + `:{"x":` + value + `}}`, `{` + long + `:{"y":1}}`},
+	} {
+		bubble(t, shadow.Config{}, func(r *rig) {
+			for _, report := range reports {
+				if err := r.syncer.Report([]byte(report)); err != nil {
+					t.Error(err)
+				}
+			}
+			r.online()
+			time.Sleep(10 * time.Second)
+			if _, reported, _ := r.cloud.document(); !strings.Contains(reported, value) {
+				t.Errorf("%d bytes reported", len(reported))
+			}
+		})
+	}
+}

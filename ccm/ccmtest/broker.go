@@ -28,6 +28,10 @@ const (
 // maxSession is how many QoS 1 messages wait in the session of a client.
 const maxSession = 60_000
 
+// firstStamp is more than any Unix time: mochi stamps wills, and nothing else, with
+// that.
+const firstStamp = 1 << 40
+
 // ErrTopic is returned for a topic or a filter that cannot be used.
 var ErrTopic = errors.New("ccmtest: topic not usable")
 
@@ -101,7 +105,7 @@ func NewBroker(o BrokerOptions) *Broker {
 		o.Log = defaultLog
 	}
 	b := &Broker{o: o, conns: map[*brokerConn]struct{}{}, byID: map[string]*brokerConn{}}
-	b.stamp.Store(math.MaxUint16)
+	b.stamp.Store(firstStamp)
 	b.srv = b.newServer()
 	return b
 }

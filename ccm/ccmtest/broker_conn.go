@@ -49,6 +49,7 @@ type brokerConn struct {
 	ids     map[uint16]uint16 // the client's ids of packets, by mochi's; see broker_ids.go
 	room    sync.Cond         // pending has become smaller
 	pending int               // messages that wait to be written
+	telling int               // observers that have been told of a message and have not returned
 	late    []lateAck         // in the order in which they are due
 	timer   *time.Timer
 	over    bool
@@ -75,20 +76,32 @@ func (c *brokerConn) admit() bool {
 }
 
 // recount forgets messages that were admitted and then not queued, which mochi
-// does not tell.
+// does not tell. While an observer keeps the writer, messages wait and are not
+// forgotten.
 func (c *brokerConn) recount() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pending = 0
-	c.room.Broadcast()
+	if c.telling == 0 {
+		c.pending = 0
+		c.room.Broadcast()
+	}
 }
 
-// written notes that a message has left the queue.
+// written notes that a message has left the queue. The writer goes on when told is
+// called.
 func (c *brokerConn) written() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.telling++
 	c.pending = max(c.pending-1, 0)
 	c.room.Signal()
+}
+
+func (c *brokerConn) told() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.telling--
+	c.room.Broadcast() // those who wait set the timer of recount again
 }
 
 // id returns the id of the client, "" before its CONNECT.

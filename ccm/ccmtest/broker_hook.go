@@ -33,7 +33,7 @@ func (*brokerHook) Provides(b byte) bool {
 	switch b {
 	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnDisconnect,
 		mqtt.OnACLCheck, mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnPacketRead, mqtt.OnPacketEncode,
-		mqtt.OnPacketSent, mqtt.OnPublish, mqtt.OnPublishDropped, mqtt.OnWillSent:
+		mqtt.OnPacketSent, mqtt.OnPublish, mqtt.OnPublishDropped, mqtt.OnQosPublish, mqtt.OnWillSent:
 		return true
 	}
 	return false
@@ -146,9 +146,9 @@ func (h *brokerHook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
 			c.cut()
 		}
 		return false
-	case !write && d != nil && slices.Contains(d.subscribe, name):
-		return false
-	case !write && ours && !c.asks.Load() && h.queues(cl) && !c.admit():
+	case !write && ours && c.asks.Load():
+		return d == nil || !slices.Contains(d.subscribe, name)
+	case !write && ours && h.queues(cl) && !c.admit():
 		cl.Stop(errGone) // so that mochi keeps the message in the session, and does not queue it
 	}
 	return true
@@ -215,6 +215,7 @@ func (h *brokerHook) OnPacketSent(cl *mqtt.Client, pk packets.Packet, _ []byte) 
 	}
 	if c, ours := cl.Net.Conn.(*brokerConn); ours {
 		c.written()
+		defer c.told()
 	}
 	h.b.stats.delivered.Add(1)
 	h.message(BrokerDeliver, cl, pk)
@@ -227,6 +228,15 @@ func (h *brokerHook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Pack
 	pk.Created = h.b.stamp.Add(1)
 	h.message(BrokerPublish, cl, pk)
 	return pk, nil
+}
+
+// OnQosPublish stamps a will that is now in the session of a client, as OnPublish
+// does other messages.
+func (h *brokerHook) OnQosPublish(cl *mqtt.Client, pk packets.Packet, _ int64, _ int) {
+	if t := pk.Created; pk.FixedHeader.Type == packets.Publish && t > maxSession && t < firstStamp { // not one of OnSessionEstablish
+		pk.Created = h.b.stamp.Add(1)
+		cl.State.Inflight.Set(pk)
+	}
 }
 
 // OnWillSent notes the will of a client.

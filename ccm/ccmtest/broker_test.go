@@ -325,6 +325,12 @@ func TestBrokerRefusals(t *testing.T) {
 		if got := c.subscribe("a", "secret/#", "x", "secret/1"); !slices.Equal(got, []byte{1, 0x80, 0x80, 1}) {
 			t.Errorf("SUBACK % x", got)
 		}
+		b.Publish("x", 1, false, nil) // to nobody
+		b.Deny("a", "secret/1")       // which are subscribed
+		b.Publish("a", 1, false, []byte("still"))
+		if m := c.receive(); string(m.Payload) != "still" {
+			t.Errorf("%v", m)
+		}
 		b.Deny()
 		if got := c.subscribe("x"); !slices.Equal(got, []byte{1}) {
 			t.Errorf("SUBACK % x", got)
@@ -341,7 +347,7 @@ func TestBrokerRefusals(t *testing.T) {
 			}
 			c = connect(t, b, "good", true)
 		}
-		if n := len(b.Messages("#")); n != 1 {
+		if n := len(b.Messages("#")); n != 3 {
 			t.Errorf("%d messages", n)
 		}
 	})
@@ -577,6 +583,26 @@ func TestBrokerBurst(t *testing.T) {
 	})
 }
 
+// TestBrokerSlowObserver: an observer that keeps the writer of a client for long
+// makes the publisher wait, and nothing is dropped.
+func TestBrokerSlowObserver(t *testing.T) {
+	bubble(t, ccmtest.BrokerOptions{WritesPending: 4, Observer: func(e ccmtest.BrokerEvent) {
+		if e.Kind == ccmtest.BrokerDeliver {
+			time.Sleep(10 * time.Second)
+		}
+	}}, func(t *testing.T, b *ccmtest.Broker) {
+		c := connect(t, b, "dev", true)
+		c.subscribe("t")
+		for range 50 {
+			b.Publish("t", 1, false, []byte("x"))
+		}
+		time.Sleep(time.Hour)
+		if s := b.Stats(); s.Dropped != 0 || s.Delivered != 50 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 // TestBrokerClosed: what works after Close.
 func TestBrokerClosed(t *testing.T) {
 	bubble(t, ccmtest.BrokerOptions{}, func(t *testing.T, b *ccmtest.Broker) {
@@ -702,6 +728,40 @@ func TestBrokerWill(t *testing.T) {
 		}
 		if m := b.Messages("will"); len(m) != 1 || string(m[0].Payload) != "gone" || m[0].Client != "gone" {
 			t.Errorf("%+v", m)
+		}
+	})
+}
+
+// TestBrokerWillOrder: a will takes its place among the messages that wait in a
+// session, over several absences.
+func TestBrokerWillOrder(t *testing.T) {
+	bubble(t, ccmtest.BrokerOptions{}, func(t *testing.T, b *ccmtest.Broker) {
+		sub := connect(t, b, "sub", false)
+		sub.subscribe("#")
+		want := []string{}
+		for i := range 3 {
+			sub.Close()
+			synctest.Wait()
+			c := dial(t, b)
+			p := connectPacket("gone", true)
+			p.WillFlag, p.WillTopic, p.WillMessage, p.WillQos = true, "will", []byte("will"), 1
+			c.send(p)
+			c.next()
+			b.Publish("t", 1, false, fmt.Append(nil, "before ", i))
+			b.Kick("gone")
+			synctest.Wait()
+			b.Publish("t", 1, false, fmt.Append(nil, "after ", i))
+			want = append(want, fmt.Sprint("before ", i), "will", fmt.Sprint("after ", i))
+			sub = dial(t, b)
+			sub.send(connectPacket("sub", false))
+			sub.next()
+			var got []string
+			for range want { // none is acknowledged
+				got = append(got, string(sub.next().(*packets.PublishPacket).Payload))
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
 		}
 	})
 }

@@ -66,7 +66,7 @@ func (m *MCU) change() {
 // live boots the firmware and runs what it does by itself.
 func (m *MCU) live(l *life) {
 	if m.o.BootText != "" {
-		m.push(l, []byte(m.o.BootText))
+		m.push(l.ctx, l, []byte(m.o.BootText))
 	}
 	t := time.NewTimer(time.Until(l.due))
 	defer t.Stop()

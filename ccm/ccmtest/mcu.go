@@ -259,7 +259,7 @@ func (m *MCU) chatter(ctx context.Context) {
 		l, hung := m.life, m.hung != nil
 		m.mu.Unlock()
 		if l != nil && l.isUp() && !hung {
-			m.push(l, []byte(text))
+			m.push(l.ctx, l, []byte(text))
 		}
 	}
 }

@@ -19,14 +19,16 @@ type chunk struct {
 	data []byte
 }
 
-// push queues something to be sent. It reports false when the life has ended.
-func (m *MCU) push(l *life, data []byte) bool {
+// push queues something to be sent. It reports false when the life, or ctx, has
+// ended.
+func (m *MCU) push(ctx context.Context, l *life, data []byte) bool {
 	select {
 	case m.out <- chunk{l, data}:
 		return true
 	case <-l.ctx.Done():
-		return false
+	case <-ctx.Done():
 	}
+	return false
 }
 
 // drain empties the queue.
@@ -193,7 +195,7 @@ func (f *feeder) feed(l *life, p []byte) {
 		_, _ = l.feed.Write(p) // fails only at the end of the life
 		return
 	}
-	f.m.stock.receive(l.ctx, p, func(reply []byte) { f.m.push(l, reply) })
+	f.m.stock.receive(l.ctx, p, func(reply []byte) { f.m.push(l.ctx, l, reply) })
 }
 
 // maxLine is the longest line that is remembered.

@@ -26,7 +26,7 @@ func (m *MCU) Print(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	if !m.push(l, []byte(text)) && ctx.Err() != nil {
+	if !m.push(ctx, l, []byte(text)) && ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return nil
@@ -110,7 +110,7 @@ func (m *MCU) Call(ctx context.Context, method, format string, args ...any) ([]b
 	if err != nil {
 		return nil, err
 	}
-	m.push(l, frame)
+	m.push(ctx, l, frame)
 	select {
 	case r := <-answer:
 		return r.result, r.err

@@ -533,3 +533,29 @@ func TestCalls(t *testing.T) {
 		}
 	})
 }
+
+// TestCancel: what waits for room in the queue of a host that hangs ends with its
+// ctx.
+func TestCancel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, ccmtest.Line{}, ccmtest.MCUOptions{Report: ccmtest.ReportNone})
+		b.mcu.Hang(true)
+		for full := false; !full; {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			full = b.mcu.Print(ctx, "log\n") != nil
+			cancel()
+		}
+		for name, call := range map[string]func(context.Context) error{
+			"Print":  func(ctx context.Context) error { return b.mcu.Print(ctx, "x\n") },
+			"Notify": func(ctx context.Context) error { return b.mcu.Notify(ctx, "a", "") },
+			"Call":   func(ctx context.Context) error { _, err := b.mcu.Call(ctx, "a", ""); return err },
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			start := time.Now()
+			if err := call(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+				t.Errorf("%s: %v after %v", name, err, time.Since(start))
+			}
+			cancel()
+		}
+	})
+}

@@ -50,7 +50,7 @@ func (m *MCU) pump(l *life, near *wire.End) {
 		if lines[len(lines)-1] != '\n' && m.o.Host.Pace == (framing.Pace{}) {
 			continue
 		}
-		if !m.push(l, lines) {
+		if !m.push(l.ctx, l, lines) {
 			return
 		}
 		lines = nil

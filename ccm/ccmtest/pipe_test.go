@@ -197,7 +197,7 @@ func TestAdmit(t *testing.T) {
 			c.admit()
 			return time.Since(start)
 		}
-		if d := took(c.written); d != 100*time.Millisecond {
+		if d := took(func() { c.written(); c.told() }); d != 100*time.Millisecond {
 			t.Errorf("room after %v", d)
 		}
 		if d := took(nil); d != time.Second {

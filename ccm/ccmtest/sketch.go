@@ -46,7 +46,7 @@ func (s *sketch) boot(l *life) {
 	if o.Report == ReportNoLF || o.Report == ReportUsual && o.Generation == GenHead {
 		frame = frame[:len(frame)-1]
 	}
-	s.mcu.push(l, frame)
+	s.mcu.push(l.ctx, l, frame)
 }
 
 // switchState returns what the manual's sketch reports.

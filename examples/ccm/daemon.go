@@ -58,7 +58,7 @@ func (p *program) runCommand() *cobra.Command {
 	f.StringVar(&d.id, "id", "", "`name` of the device, unlike that of any other at the broker")
 	f.StringArrayVar(&d.hosts, "host", nil, "`[NAME=]ENDPOINT` of a host; may be given several times")
 	f.StringVar(&d.url, "mqtt", "", "`URL` of the broker: mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
-	f.StringVar(&d.shadow, "shadow", "none", "device `shadow`: aws (AWS IoT Core, or the service of this library) or none")
+	f.StringVar(&d.shadow, "shadow", "none", "device `shadow`: aws (AWS IoT Core, or ccm shadows at the broker) or none")
 	f.BoolVar(&d.verbose, "verbose", false, "log every frame, and what the hosts print besides")
 	d.mqtt.add(cmd)
 	cmd.RegisterFlagCompletionFunc("shadow", cobra.FixedCompletions([]string{"aws", "none"}, cobra.ShellCompDirectiveNoFileComp))

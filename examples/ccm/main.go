@@ -77,7 +77,7 @@ func (p *program) command() *cobra.Command {
 	}
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages |", ".FlagUsagesWrapped 80 |"))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
-	root.AddCommand(p.demoCommand(), p.runCommand(), p.callCommand(), p.monitorCommand(), p.doctorCommand())
+	root.AddCommand(p.demoCommand(), p.runCommand(), p.callCommand(), p.monitorCommand(), p.doctorCommand(), p.shadowsCommand())
 	return root
 }
 

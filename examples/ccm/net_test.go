@@ -32,7 +32,14 @@ func newSkyWith(t *testing.T, o ccmtest.BrokerOptions) *sky {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := openDoor(t.Context(), "127.0.0.1:0", c.Dial)
+	t.Cleanup(func() { c.Close() })
+	return &sky{c, serveBroker(t, c.Broker)}
+}
+
+// serveBroker gives a broker an address on TCP.
+func serveBroker(t *testing.T, b *ccmtest.Broker) (address string) {
+	t.Helper()
+	d, err := openDoor(t.Context(), "127.0.0.1:0", b.Dial)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,9 +49,8 @@ func newSkyWith(t *testing.T, o ccmtest.BrokerOptions) *sky {
 	t.Cleanup(func() {
 		cancel()
 		ended.Wait()
-		c.Close()
 	})
-	return &sky{c, d.address()}
+	return d.address()
 }
 
 // module runs a module with one stock host at the broker, and returns the host.

@@ -5,8 +5,8 @@
 //
 // # Run
 //
-// A [Service] needs a [shadow.Transport] to the broker, and a directory to store
-// the shadows in. One instance serves a broker.
+// A [Service] needs a [shadow.Transport] to the broker, such as Module.Transport of
+// package ccm, and a directory to store the shadows in. One instance serves a broker.
 //
 //	s, err := service.New(service.Config{Transport: transport, Dir: "/var/lib/shadows"})
 //	if err != nil { ... }
