@@ -9,6 +9,7 @@ require (
 	go.bug.st/serial v1.8.0
 	golang.org/x/sync v0.17.0
 	golang.org/x/sys v0.49.0
+	golang.org/x/term v0.47.0
 )
 
 require (

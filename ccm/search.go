@@ -34,6 +34,8 @@ type HostInfo struct {
 // Generation names the kind of host that answers like this.
 func (i *HostInfo) Generation() string {
 	switch {
+	case slices.Contains(i.Methods, "MQTT.Pub"):
+		return "a module, not a host"
 	case i.SysInfo && i.Boot != "":
 		return "ccm/host"
 	case i.SysInfo && i.ListMethod == "RPC.List":

@@ -164,7 +164,7 @@ func desire(ctx context.Context, r *rig) (string, error) {
 	case !bytes.Contains(wire, []byte(`{"method":"Shadow.Delta","params":{"on":true}}`)):
 		return "", errors.New("no Shadow.Delta was on the UART")
 	}
-	return "Shadow.Delta on the UART; the host is on and has reported it; the shadow has no delta", nil
+	return "the host got Shadow.Delta, is on, and reported it; the shadow has no delta", nil
 }
 
 // converged waits until the shadow of the stock host has these members in its

@@ -78,5 +78,7 @@ func (r *rig) frame(c colour, from, to string, line []byte) {
 		}
 	}
 	clock := fmt.Sprintf("%7.3f", time.Since(r.begun).Seconds())
-	r.d.out.printf("%s %s %s\n", r.d.paint(dim, clock), r.d.paint(c, fmt.Sprintf("%6s > %-6s", from, to)), r.d.paint(c, readable(line)))
+	way := fmt.Sprintf("%6s > %-6s", from, to)
+	text := cutTo(readable(line), r.d.out.width()-len(clock)-len(way)-2)
+	r.d.out.printf("%s %s %s\n", r.d.paint(dim, clock), r.d.paint(c, way), r.d.paint(c, text))
 }

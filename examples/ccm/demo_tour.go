@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
 // step is a part of the tour. It returns what was looked at, and an error if that
@@ -44,7 +45,11 @@ func (r *rig) tour(ctx context.Context) error {
 			r.d.out.printf("%s %2d %s: %v\n", r.d.paint(red, "FAIL"), i+1, s.title, err)
 			return fmt.Errorf("the tour ended at step %d, %s", i+1, s.title)
 		}
-		r.d.out.printf("%s %2d %s: %s\n", r.d.paint(green, "ok"), i+1, s.title, seen)
+		between := " "
+		if w := r.d.out.width(); w > 0 && len("ok 10 : ")+len(s.title)+utf8.RuneCountInString(seen) > w {
+			between = "\n      "
+		}
+		r.d.out.printf("%s %2d %s:%s%s\n", r.d.paint(green, "ok"), i+1, s.title, between, seen)
 		if err := r.d.out.failed(); err != nil {
 			return err
 		}

@@ -247,3 +247,15 @@ func TestColour(t *testing.T) {
 		t.Errorf("without colours: %q", got)
 	}
 }
+
+func TestCutTo(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		width int
+		want  string
+	}{{"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"µµµµ", 3, "µµ…"}, {"abc", 1, "…"}, {"abc", 0, "abc"}, {"abc", -30, "abc"}} {
+		if got := cutTo(c.text, c.width); got != c.want {
+			t.Errorf("%q to %d: %q", c.text, c.width, got)
+		}
+	}
+}

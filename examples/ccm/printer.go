@@ -9,6 +9,8 @@ import (
 	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/term"
 )
 
 // printer lets several goroutines print, and keeps the first error.
@@ -70,6 +72,25 @@ func wantsColour(w io.Writer) bool {
 	}
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// width returns the width of the terminal that is printed on now, or 0.
+func (p *printer) width() int {
+	if f, is := p.w.(*os.File); is {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return width
+		}
+	}
+	return 0
+}
+
+// cutTo cuts text to a number of characters, if that is above 0: there is no
+// terminal otherwise, or none worth the trouble.
+func cutTo(text string, width int) string {
+	if width <= 0 || utf8.RuneCountInString(text) <= width {
+		return text
+	}
+	return string([]rune(text)[:width-1]) + "…"
 }
 
 // maxShown is how much of a line is shown.
