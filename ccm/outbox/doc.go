@@ -26,9 +26,10 @@
 // AWS IoT does, and so would never get past such a message. When the connection
 // was lost within 5 s after the oldest message was sent, two times in a row, that
 // one is sent alone; after five times the messages of its topic wait, for a minute
-// and then twice as long each time, up to an hour, while others pass. They stay in
-// the queue and count for its bounds; with Config.DropOldest they are the first to
-// give place. Config.OnHold is told.
+// and then twice as long each time, up to an hour, while others pass. Of several
+// such topics, one is tried again at a time, after what is in the queue then. Held
+// messages count for the bounds of the queue; with Config.DropOldest they are the
+// first to give place. Config.OnHold is told.
 //
 // # Memory
 //

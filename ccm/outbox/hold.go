@@ -21,10 +21,11 @@ type hold struct {
 	entries []*entry // all waiting, oldest first; never empty
 }
 
-// suspicious reports whether the oldest message may be what breaks connections,
-// so that it must be on its way alone. The lock is held.
-func (q *Queue) suspicious() bool {
-	return len(q.entries) > 0 && q.entries[0].strikes >= aloneAfter
+// alone reports whether a message that would be the next to be sent must wait until
+// no other is on its way: it, or the oldest one, may be what breaks connections.
+// The lock is held.
+func (q *Queue) alone(e *entry) bool {
+	return e.strikes >= aloneAfter || q.entries[0].strikes >= aloneAfter
 }
 
 // strike notes that the connection was lost with a message on its way, which
@@ -32,7 +33,13 @@ func (q *Queue) suspicious() bool {
 // how long. The lock is held.
 func (q *Queue) strike(e *entry) (pause time.Duration) {
 	now := time.Now()
-	if e != q.entries[0] || now.Sub(e.sent) > strikeTime {
+	switch {
+	case e != q.entries[0]:
+		return 0
+	case now.Sub(e.sent) > strikeTime:
+		if e.strikes < maxStrikes {
+			e.strikes = 0
+		}
 		return 0
 	}
 	if e.strikes++; e.strikes < maxStrikes {
@@ -48,6 +55,7 @@ func (q *Queue) strike(e *entry) (pause time.Duration) {
 		return true
 	})
 	q.next = 0
+	q.judged(e)
 	q.holds = append(q.holds, h)
 	q.held += len(h.entries)
 	q.wakeAt(h.until)
@@ -64,24 +72,36 @@ func (q *Queue) holdOf(topic string) *hold {
 	return nil
 }
 
-// release puts the messages of topics whose time has come first in the queue. The
-// lock is held.
+// release puts the messages of a topic whose time has come last in the queue, one
+// topic at a time: each may break a connection, and others are to pass in between.
+// The lock is held.
 func (q *Queue) release(now time.Time) {
 	var next time.Time
 	q.holds = slices.DeleteFunc(q.holds, func(h *hold) bool {
-		if now.Before(h.until) {
+		switch {
+		case now.Before(h.until):
 			if next.IsZero() || h.until.Before(next) {
 				next = h.until
 			}
 			return false
+		case q.trial != nil:
+			return false
 		}
-		q.entries = append(h.entries, q.entries...)
+		q.trial = h.entries[0]
+		q.entries = append(q.entries, h.entries...)
 		q.held -= len(h.entries)
-		q.next = 0
 		return true
 	})
 	if !next.IsZero() {
 		q.wakeAt(next)
+	}
+}
+
+// judged ends the trial of a topic if a message is the one it waits for: the message
+// has left the queue, or is held again. The lock is held.
+func (q *Queue) judged(e *entry) {
+	if q.trial == e {
+		q.trial = nil
 	}
 }
 
@@ -110,8 +130,27 @@ func (q *Queue) dropOldest() *entry {
 	for i := q.next; i < len(q.entries); i++ {
 		if e := q.entries[i]; e.state == waiting {
 			q.entries = append(q.entries[:i], q.entries[i+1:]...)
+			q.judged(e)
 			return e
 		}
 	}
 	return nil
+}
+
+// inherit passes the strikes of a message that was dropped on to the next one of its
+// topic, which is as likely to break connections. The lock is held.
+func (q *Queue) inherit(d *entry) {
+	if d.strikes == 0 {
+		return
+	}
+	list := q.entries
+	if h := q.holdOf(d.Topic); h != nil {
+		list = h.entries
+	}
+	for _, e := range list {
+		if e.Topic == d.Topic && e.state == waiting {
+			e.strikes = max(e.strikes, d.strikes)
+			return
+		}
+	}
 }

@@ -87,7 +87,7 @@ type entry struct {
 	before bool // it was sent before
 
 	sent    time.Time // when it was last
-	strikes int       // connections that broke soon after that
+	strikes int       // connections in a row that broke soon after that
 }
 
 type state uint8
@@ -95,7 +95,7 @@ type state uint8
 const (
 	waiting state = iota
 	flying        // with the connection
-	over          // acknowledged or given up, but older ones are still there
+	over          // acknowledged or given up, and no longer in the queue
 )
 
 // Queue is a bounded queue of messages.
@@ -104,7 +104,7 @@ type Queue struct {
 
 	mu       sync.Mutex
 	entries  []*entry // oldest first
-	next     int      // entries before it are flying or over
+	next     int      // entries before it are flying
 	online   bool
 	closed   bool
 	pumping  bool // somebody hands messages on
@@ -112,6 +112,7 @@ type Queue struct {
 	inFlight int
 	holds    []*hold
 	held     int         // messages in holds
+	trial    *entry      // the first message of the topic that was released last, while it waits
 	retry    *time.Timer // after ErrBusy; nil if there never was one
 	wake     *time.Timer // when a hold ends; nil if there never was one
 	stats    Stats
@@ -149,6 +150,9 @@ func (q *Queue) Put(m Message, done func(err error)) error {
 		} else {
 			q.entries = append(q.entries, e)
 		}
+		for _, d := range dropped {
+			q.inherit(d)
+		}
 		q.stats.Accepted++
 		q.stats.Bytes += m.size()
 	} else {
@@ -173,21 +177,36 @@ func tell(entries []*entry, err error) {
 }
 
 // makeRoom reports whether a message of size bytes fits, after dropping old
-// ones if that is the policy. The lock is held.
+// ones if that is the policy and helps. The lock is held.
 func (q *Queue) makeRoom(size int) (dropped []*entry, fits bool) {
-	for len(q.entries)+q.held >= q.cfg.MaxMessages || q.stats.Bytes+size > q.cfg.MaxBytes {
-		if !q.cfg.DropOldest || size > q.cfg.MaxBytes {
-			return dropped, false
-		}
+	full := func() bool {
+		return len(q.entries)+q.held >= q.cfg.MaxMessages || q.stats.Bytes+size > q.cfg.MaxBytes
+	}
+	if !full() {
+		return nil, true
+	}
+	if !q.cfg.DropOldest || q.inFlight >= q.cfg.MaxMessages || q.flyingBytes()+size > q.cfg.MaxBytes {
+		return nil, false
+	}
+	for full() {
 		e := q.dropOldest()
-		if e == nil {
-			return dropped, false
-		}
 		q.stats.Bytes -= e.size()
 		q.stats.Dropped++
 		dropped = append(dropped, e)
 	}
 	return dropped, true
+}
+
+// flyingBytes returns the size of the messages that are on their way. The lock is
+// held.
+func (q *Queue) flyingBytes() (n int) {
+	for i, left := 0, q.inFlight; left > 0; i++ {
+		if e := q.entries[i]; e.state == flying {
+			n += e.size()
+			left--
+		}
+	}
+	return n
 }
 
 // SetOnline tells whether there is a connection. When one comes, everything that
@@ -218,14 +237,10 @@ func (q *Queue) Close() {
 	}
 	q.entries, q.next, q.closed, q.online = nil, 0, true, false
 	q.holds, q.held = nil, 0
-	var ended []*entry
 	for _, e := range left {
-		if e.state != over {
-			e.state = over
-			ended = append(ended, e)
-		}
+		e.state = over
 	}
-	q.stats.Dropped += uint64(len(ended))
+	q.stats.Dropped += uint64(len(left))
 	q.stats.Bytes, q.inFlight = 0, 0
 	for _, t := range []*time.Timer{q.retry, q.wake} {
 		if t != nil {
@@ -233,7 +248,7 @@ func (q *Queue) Close() {
 		}
 	}
 	q.mu.Unlock()
-	tell(ended, ErrDropped)
+	tell(left, ErrDropped)
 }
 
 // Stats returns the counters.
@@ -241,11 +256,6 @@ func (q *Queue) Stats() Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := q.stats
-	s.InFlight, s.Held, s.Len = q.inFlight, q.held, q.held
-	for _, e := range q.entries {
-		if e.state != over {
-			s.Len++
-		}
-	}
+	s.InFlight, s.Held, s.Len = q.inFlight, q.held, len(q.entries)+q.held
 	return s
 }

@@ -299,3 +299,94 @@ func TestQueueChaos(t *testing.T) {
 		t.Errorf("%+v, %d seen", s, len(seen))
 	}
 }
+
+// settleNth settles the publication with index n of those that are not settled.
+func (l *link) settleNth(n int, err error) {
+	l.mu.Lock()
+	done := l.done[n]
+	l.done = slices.Delete(l.done, n, n+1)
+	l.mu.Unlock()
+	done(err)
+}
+
+// TestQueueRoom: messages that have left the queue take no room in it, though an
+// older one is still there.
+func TestQueueRoom(t *testing.T) {
+	l, r := new(link), new(results)
+	q := outbox.New(outbox.Config{MaxMessages: 3, Send: func(m *outbox.Message, done func(error)) error {
+		if m.Topic == "bad" {
+			return errors.New("bad topic")
+		}
+		return l.send(m, done)
+	}})
+	q.SetOnline(true)
+	put(t, q, r, "slow")
+	for i := range 10 {
+		if err := q.Put(outbox.Message{Topic: "bad"}, nil); err != nil {
+			t.Fatalf("round %d: %v, %+v", i, err, q.Stats())
+		}
+		put(t, q, r, "quick")
+		l.settleNth(1, nil)
+	}
+	if s := q.Stats(); s.Len != 1 || s.Sent != 10 || s.Refused != 10 || s.Full != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestQueueDropsInVain: nothing is dropped for a message that finds no room all
+// the same, because of those on their way.
+func TestQueueDropsInVain(t *testing.T) {
+	l, r := new(link), new(results)
+	q := outbox.New(outbox.Config{Send: l.send, MaxBytes: 12, DropOldest: true, Window: 1})
+	q.SetOnline(true)
+	put(t, q, r, "12345678", "x")
+	err := q.Put(outbox.Message{Topic: "t", Payload: []byte("12345")}, nil)
+	if s := q.Stats(); err != outbox.ErrFull || s.Dropped != 0 || s.Len != 2 {
+		t.Errorf("%v, %+v", err, s)
+	}
+	r.want(t)
+}
+
+// TestQueueResent: what the connection does not take was not sent again.
+func TestQueueResent(t *testing.T) {
+	l, r := new(link), new(results)
+	q := outbox.New(outbox.Config{Send: l.send})
+	q.SetOnline(true)
+	put(t, q, r, "a", "b", "c")
+	l.fail = outbox.ErrOffline // the connection knows first that it is gone
+	l.settle(3, errors.New("lost"))
+	q.SetOnline(false)
+	l.fail = nil
+	q.SetOnline(true)
+	l.settle(3, nil)
+	if s := q.Stats(); s.Resent != 3 || s.Sent != 3 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestQueueAckWhileBusy: an acknowledgement that comes while the connection says
+// that it is busy has the queue look again.
+func TestQueueAckWhileBusy(t *testing.T) {
+	var first func(error)
+	var sent []string
+	busy := true
+	q := outbox.New(outbox.Config{Send: func(m *outbox.Message, done func(error)) error {
+		name := string(m.Payload)
+		switch {
+		case name == "a":
+			first = done
+		case name == "c" && busy:
+			busy = false
+			first(nil)
+			return outbox.ErrBusy
+		}
+		sent = append(sent, name)
+		return nil
+	}})
+	q.SetOnline(true)
+	put(t, q, new(results), "a", "b", "c")
+	if !slices.Equal(sent, []string{"a", "b", "c"}) {
+		t.Errorf("sent %q", sent)
+	}
+	q.Close()
+}

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -23,9 +24,13 @@ func (q *Queue) pump() {
 			q.mu.Unlock()
 			return
 		}
+		again := e.before
 		q.mu.Unlock()
 		err := q.cfg.Send(&e.Message, func(err error) { q.settled(e, err) })
 		q.mu.Lock()
+		if err == nil && again {
+			q.stats.Resent++
+		}
 		if err != nil && !q.untaken(e, err) && !q.again {
 			q.pumping = false
 			q.mu.Unlock()
@@ -43,16 +48,16 @@ func (q *Queue) take() *entry {
 	for q.next < len(q.entries) && q.entries[q.next].state != waiting {
 		q.next++
 	}
-	if !q.online || q.inFlight >= q.cfg.Window || q.next == len(q.entries) || q.inFlight > 0 && q.suspicious() {
+	if !q.online || q.inFlight >= q.cfg.Window || q.next == len(q.entries) {
 		return nil
 	}
 	e := q.entries[q.next]
+	if q.inFlight > 0 && q.alone(e) {
+		return nil
+	}
 	q.next++
 	e.state, e.sent = flying, time.Now()
 	q.inFlight++
-	if e.before {
-		q.stats.Resent++
-	}
 	return e
 }
 
@@ -130,19 +135,20 @@ func (q *Queue) settled(e *entry, err error) {
 	q.pump()
 }
 
-// remove takes a message out of the queue, together with older ones that are
-// over too. The lock is held.
+// remove takes a message that is acknowledged or given up out of the queue. Only
+// those before it are moved, which are few. The lock is held.
 func (q *Queue) remove(e *entry) {
 	e.state = over
+	q.judged(e)
 	q.stats.Bytes -= e.size()
 	e.Message = Message{}
-	n := 0
-	for n < len(q.entries) && q.entries[n].state == over {
-		q.entries[n] = nil
-		n++
+	i := slices.Index(q.entries, e)
+	copy(q.entries[1:i+1], q.entries[:i])
+	q.entries[0] = nil
+	q.entries = q.entries[1:]
+	if i < q.next {
+		q.next--
 	}
-	q.entries = q.entries[n:]
-	q.next = max(0, q.next-n)
 	if len(q.entries) == 0 {
 		q.entries = nil // gives the array back
 	}
