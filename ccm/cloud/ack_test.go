@@ -275,3 +275,51 @@ func TestUnacknowledged(t *testing.T) {
 		}
 	})
 }
+
+// TestLastMessages: what a server sends before it closes the connection arrives.
+func TestLastMessages(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			dial, wait := scripted(func(conn net.Conn) {
+				p := newPeer(t, conn)
+				p.accept(0)
+				for range 5 {
+					p.Write(publish("x", "y", 0))
+				}
+			})
+			defer wait()
+			got := 0
+			c := run(t, cloud.Config{ClientID: "a", Dial: dial, OnMessage: func(*cloud.Message) { got++ }})
+			synctest.Wait()
+			c.stop(t)
+			if got != 5 {
+				t.Errorf("%d of 5 messages arrived", got)
+			}
+		})
+	}
+}
+
+// TestManyAcks: what is acknowledged no longer counts for the messages that may
+// wait for their Ack.
+func TestManyAcks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 70_000
+		dial, wait := scripted(func(conn net.Conn) {
+			p := newPeer(t, conn)
+			p.accept(0)
+			go func() {
+				for i := range n {
+					p.Write(publish("x", "y", uint16(i%100+1)))
+				}
+			}()
+			p.linger()
+		})
+		defer wait()
+		c := run(t, cloud.Config{ClientID: "a", Dial: dial, OnMessage: func(m *cloud.Message) { m.Ack() }})
+		defer c.stop(t)
+		synctest.Wait()
+		if s := c.Stats(); s.Received != n || s.Acknowledged != n || s.Lost != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}

@@ -392,3 +392,37 @@ func TestServerAddresses(t *testing.T) {
 }
 
 var errTest = errors.New("test")
+
+// TestStopWhileAsking: a connection that ends because Run ends is not held against
+// a filter that was not answered yet.
+func TestStopWhileAsking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs := 0
+		dial, wait := scripted(func(conn net.Conn) {
+			p := newPeer(t, conn)
+			p.accept(0)
+			if runs++; runs <= 3 {
+				p.want(0x80)
+				p.want(0xe0)
+				return
+			}
+			p.serve()
+		})
+		defer wait()
+		c, err := cloud.New(cloud.Config{Servers: []string{"a"}, ClientID: "a", Dial: dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SubscribeFunc(cloud.Subscription{Filter: "x"}, func(error) {})
+		for i := range 4 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			time.AfterFunc(500*time.Millisecond, func() {
+				if s := c.Status(); len(s.Refused) != 0 || s.Connected != (i == 3) {
+					t.Errorf("run %d: %v, refused %q", i, s, s.Refused)
+				}
+			})
+			c.Run(ctx)
+			cancel()
+		}
+	})
+}

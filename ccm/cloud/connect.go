@@ -38,15 +38,18 @@ func (c *Conn) use(ctx context.Context, l *link) *Error {
 	c.link = nil
 	c.mu.Unlock()
 	l.leave()
+	l.takeAnswer() // it may have come last
 	stop()
 	if t := l.grace.Load(); t != nil {
 		t.Stop()
 	}
 	failed := l.cause.Load()
-	c.settle(l, failed)
 	if ctx.Err() == nil {
 		c.stats.lost.Add(1)
+	} else {
+		failed = &Error{Reason: ReasonStopped} // whatever the server did then
 	}
+	c.settle(l, failed)
 	return failed
 }
 

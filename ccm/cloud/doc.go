@@ -33,7 +33,8 @@
 // connect, whether the server says that it remembers the session or not. They
 // have no functions of their own: all messages go to Config.OnMessage, in order,
 // and [Match] tells what they are for. A filter that the server refuses is
-// reported, as is one for which it closes the connection.
+// reported. So is one for which it closes the connection, three times in a row; that
+// one is left out for a minute, and then twice as long each time, up to a day.
 //
 // A message with QoS 1 is acknowledged by [Message.Ack] only, now or later, from
 // any goroutine. A message that was not acknowledged comes again on the next

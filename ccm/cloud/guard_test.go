@@ -277,3 +277,26 @@ func FuzzServer(f *testing.F) {
 		})
 	})
 }
+
+// TestSubackTwice: a second answer to the same SUBSCRIBE is one to none.
+func TestSubackTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial, wait := scripted(func(conn net.Conn) {
+			p := newPeer(t, conn)
+			p.accept(0)
+			body := p.want(0x80)
+			p.grant(body, grantAll)
+			time.Sleep(time.Second)
+			p.grant(body, grantAll)
+			p.linger()
+		})
+		defer wait()
+		c := run(t, cloud.Config{ClientID: "a", Dial: dial}, "x")
+		defer c.stop(t)
+		c.connected(t, true)
+		c.connected(t, false)
+		if s := c.Status(); s.Reason != cloud.ReasonPacket {
+			t.Errorf("status %v", s)
+		}
+	})
+}

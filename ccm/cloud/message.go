@@ -51,12 +51,9 @@ func (r *receipt) give() {
 	l.poke()
 }
 
-// receive hands a message on to the program. It runs on one goroutine of the
-// connection.
+// receive hands a message on to the program, also one that came just before the end
+// of the link. It runs on one goroutine of the connection.
 func (l *link) receive(_ mqtt.Client, packet mqtt.Message) {
-	if l.ended() {
-		return
-	}
 	m := &Message{
 		Topic: packet.Topic(), Payload: packet.Payload(), QoS: packet.Qos(),
 		Retain: packet.Retained(), Duplicate: packet.Duplicate(),
@@ -82,20 +79,16 @@ func (l *link) receive(_ mqtt.Client, packet mqtt.Message) {
 	c.cfg.OnMessage(m)
 }
 
-// sendAcks sends the receipts that were given.
+// sendAcks sends the receipts that were given. Those that come meanwhile have
+// poked serve.
 func (l *link) sendAcks() {
-	for {
-		l.c.mu.Lock()
-		batch := l.acks
-		l.acks = nil
-		l.c.mu.Unlock()
-		if len(batch) == 0 {
-			return
-		}
-		for _, r := range batch {
-			r.packet.Ack()
-			l.unacked.Add(-1)
-			l.c.stats.acknowledged.Add(1)
-		}
+	l.c.mu.Lock()
+	batch := l.acks
+	l.acks = nil
+	l.c.mu.Unlock()
+	for _, r := range batch {
+		r.packet.Ack()
+		l.unacked.Add(-1)
+		l.c.stats.acknowledged.Add(1)
 	}
 }

@@ -135,30 +135,29 @@ func (c *Conn) finish(p *publication, err error) {
 	}
 }
 
-// sendQueue gives the messages that are queued to paho.
+// sendQueue gives the messages that are queued to paho. Those that come meanwhile
+// have poked serve, and wait for what else is to be sent.
 func (l *link) sendQueue() {
-	for {
-		l.c.mu.Lock()
-		batch := l.queue
-		l.queue = nil
-		l.c.mu.Unlock()
-		if len(batch) == 0 {
+	l.c.mu.Lock()
+	batch := l.queue
+	l.queue = nil
+	l.c.mu.Unlock()
+	if len(batch) == 0 {
+		return
+	}
+	now := time.Now()
+	for i, p := range batch {
+		if l.ended() { // settle does the rest
+			l.c.mu.Lock()
+			l.queue = append(batch[i:], l.queue...)
+			l.c.mu.Unlock()
 			return
 		}
-		now := time.Now()
-		for i, p := range batch {
-			if l.ended() { // settle does the rest
-				l.c.mu.Lock()
-				l.queue = append(batch[i:], l.queue...)
-				l.c.mu.Unlock()
-				return
-			}
-			l.sent++
-			p.number, p.sent = l.sent, now
-			l.send(p)
-		}
-		l.checkBy(now.Add(l.c.cfg.AckTimeout))
+		l.sent++
+		p.number, p.sent = l.sent, now
+		l.send(p)
 	}
+	l.checkBy(now.Add(l.c.cfg.AckTimeout))
 }
 
 // send gives a message to paho. With QoS 0, it waits until it is written; with

@@ -450,3 +450,84 @@ func TestPublishFromCallbacks(t *testing.T) {
 		<-done
 	})
 }
+
+// TestBusyLink: publishing as fast as the network takes it does not keep
+// acknowledgements and subscriptions from the server, nor its answer from us.
+func TestBusyLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var acked, asked atomic.Bool
+		dial, wait := scripted(func(conn net.Conn) {
+			p := newPeer(t, conn)
+			p.accept(0)
+			p.Write(publish("x", "y", 7))
+			for {
+				kind, body := p.next()
+				switch kind & 0xf0 {
+				case 0, 0xe0:
+					return
+				case 0x30:
+					time.Sleep(100 * time.Millisecond)
+				case 0x40:
+					acked.Store(true)
+				case 0x80:
+					asked.Store(true)
+					p.grant(body, grantAll)
+				case 0xc0:
+					p.Write([]byte{0xd0, 0})
+				}
+			}
+		})
+		defer wait()
+		c := run(t, cloud.Config{ClientID: "a", Dial: dial, OnMessage: func(m *cloud.Message) {
+			time.AfterFunc(time.Second, m.Ack)
+		}})
+		defer c.stop(t)
+		c.connected(t, true)
+		ctx, cancel := context.WithCancel(t.Context())
+		var work sync.WaitGroup
+		defer work.Wait()
+		defer cancel()
+		for range 2 * cloud.DefaultMaxInFlight {
+			work.Go(func() {
+				for c.Publish(ctx, cloud.Message{Topic: "a", Payload: make([]byte, 10_000)}) == nil {
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		limited, end := context.WithTimeout(ctx, 20*time.Second)
+		defer end()
+		if err := c.Subscribe(limited, cloud.Subscription{Filter: "s"}); err != nil {
+			t.Error(err)
+		}
+		if !acked.Load() || !asked.Load() || c.Stats().Lost != 0 {
+			t.Errorf("acknowledged %v, subscribed %v, %v", acked.Load(), asked.Load(), c.Status())
+		}
+	})
+}
+
+// TestOldestAck: the time for PUBACK runs from the oldest message, whatever was
+// published after it.
+func TestOldestAck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial, wait := scripted(func(conn net.Conn) {
+			p := newPeer(t, conn)
+			p.accept(0)
+			p.linger()
+		})
+		defer wait()
+		c := run(t, cloud.Config{ClientID: "a", Dial: dial, KeepAlive: time.Hour})
+		defer c.stop(t)
+		c.connected(t, true)
+		begun := time.Now()
+		for range 2 {
+			if err := c.PublishFunc(cloud.Message{Topic: "a", QoS: 1}, nil); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(cloud.DefaultAckTimeout / 3)
+		}
+		c.connected(t, false)
+		if d := time.Since(begun); d > cloud.DefaultAckTimeout+time.Second {
+			t.Errorf("given up after %v", d)
+		}
+	})
+}

@@ -73,6 +73,9 @@ func (l *link) nextRequest() (r *request, ready bool) {
 	}
 	subs := c.unsent(l.number)
 	if len(subs) == 0 {
+		if t := c.leftOutUntil(); !t.IsZero() {
+			l.checkBy(t)
+		}
 		ready = !l.ready
 		l.unasked, l.ready = false, true
 		return nil, ready
@@ -107,6 +110,18 @@ func (c *Conn) unsent(link uint64) (batch []*subscription) {
 		batch = append(batch, suspect)
 	}
 	return batch
+}
+
+// leftOutUntil returns when the next filter that is left out is to be sent again,
+// zero if there is none. mu is held.
+func (c *Conn) leftOutUntil() (next time.Time) {
+	now := time.Now()
+	for _, s := range c.subs {
+		if now.Before(s.leftOut) && (next.IsZero() || s.leftOut.Before(next)) {
+			next = s.leftOut
+		}
+	}
+	return next
 }
 
 // connectedOn tells that the link is ready.
@@ -217,8 +232,9 @@ func (c *Conn) strike(s *subscription, alone bool, why *Error) func() {
 	if !alone || s.strikes < maxStrikes {
 		return func() {}
 	}
-	s.refused, s.leftOut = true, time.Now().Add(leaveOut)
+	pause := min(leaveOutMin<<min(s.strikes-maxStrikes, 11), leaveOutMax)
+	s.refused, s.leftOut = true, time.Now().Add(pause)
 	return func() {
-		c.log.Warn("a subscription makes the server close the connection, it is left out", "filter", s.filter, "for", leaveOut)
+		c.log.Warn("a subscription makes the server close the connection, it is left out", "filter", s.filter, "for", pause)
 	}
 }

@@ -30,11 +30,23 @@ func (l *link) serve(ctx context.Context) {
 			return
 		case <-l.wake:
 		case <-answered:
-			l.answer()
 		case now := <-l.timer.C:
 			l.due = time.Time{}
 			l.check(now)
 		}
+		l.takeAnswer()
+	}
+}
+
+// takeAnswer takes the answer to what was asked, if it is there.
+func (l *link) takeAnswer() {
+	if l.asked == nil {
+		return
+	}
+	select {
+	case <-l.asked.token.Done():
+		l.answer()
+	default:
 	}
 }
 
@@ -46,8 +58,10 @@ func (l *link) checkBy(t time.Time) {
 	}
 }
 
-// check ends the link if an answer has been missing for too long.
+// check ends the link if an answer has been missing for too long, and has ask look
+// for filters that are no longer left out.
 func (l *link) check(now time.Time) {
+	l.takeAnswer()
 	if l.asked != nil {
 		due := l.asked.sent.Add(controlTimeout)
 		if !now.Before(due) {
@@ -57,6 +71,7 @@ func (l *link) check(now time.Time) {
 		l.checkBy(due)
 	}
 	l.c.mu.Lock()
+	l.unasked = true
 	var oldest time.Time
 	for _, p := range l.open {
 		if oldest.IsZero() || p.sent.Before(oldest) {

@@ -9,10 +9,11 @@ import (
 
 const (
 	// maxStrikes is how often a connection may end while the server looks at a
-	// filter, the last time at this filter alone, before it is left out for
-	// leaveOut.
-	maxStrikes = 3
-	leaveOut   = time.Hour
+	// filter, the last time at this filter alone, before it is left out, for
+	// leaveOutMin and then twice as long each time.
+	maxStrikes  = 3
+	leaveOutMin = time.Minute
+	leaveOutMax = 24 * time.Hour
 )
 
 // Subscription is a topic filter to subscribe to.
