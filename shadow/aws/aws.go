@@ -18,8 +18,9 @@ const (
 	// MaxPatch bounds a reported patch. A shadow document may have 8 KiB; the
 	// rest is for the envelope of the request.
 	MaxPatch = 8000
-	// MaxDepth bounds the nesting of a reported patch.
-	MaxDepth = 6
+	// MaxDepth bounds the nesting of a reported patch: the patch, which is the
+	// section, and 6 levels in it.
+	MaxDepth = 7
 	// MaxPayload is the longest payload that is read from the broker.
 	MaxPayload = 128 << 10
 

@@ -79,7 +79,7 @@ func TestTopics(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	b, _ := connect(t, newBroker(), "")
-	if got, want := b.Limits(), (shadow.Limits{Patch: 8000, Depth: 6, Interval: 100 * time.Millisecond}); got != want {
+	if got, want := b.Limits(), (shadow.Limits{Patch: 8000, Depth: 7, Interval: 100 * time.Millisecond}); got != want {
 		t.Errorf("%+v", got)
 	}
 }

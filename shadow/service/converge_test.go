@@ -166,3 +166,39 @@ func converge(t *testing.T, rnd *rand.Rand) {
 	}
 	stop()
 }
+
+// TestDeepest: what the service takes as the desired state, a device can report.
+func TestDeepest(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer cancel()
+		h := &hub{}
+		device, cloud := h.connect(ctx, &wg), h.connect(ctx, &wg)
+		backend, err := aws.New(device, "t", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var syncer *shadow.Syncer
+		syncer = shadow.NewSyncer(shadow.Config{Backend: backend, Deliver: func(_ context.Context, delta []byte) error {
+			return syncer.Report(delta)
+		}})
+		wg.Go(func() { syncer.Run(ctx) })
+		s, err := service.New(service.Config{Transport: cloud})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := run(t, s)
+		syncer.SetOnline(true)
+		time.Sleep(time.Second)
+		if _, err := s.Update(ctx, "t", "", []byte(`{"state":{"desired":`+nested(7)+`}}`)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if doc, err := s.Get("t", ""); err != nil || contains(string(doc), `"delta":`) {
+			t.Errorf("%s, %v", doc, err)
+		}
+		stop()
+	})
+}
