@@ -75,6 +75,7 @@ type Broker struct {
 	stamp   atomic.Int64 // of the last message
 	stats   brokerStats
 	serving sync.WaitGroup // the goroutines of the connections
+	gate    *gate
 
 	mu      sync.Mutex
 	srv     *mqtt.Server
@@ -104,7 +105,7 @@ func NewBroker(o BrokerOptions) *Broker {
 	if o.Log == 0 {
 		o.Log = defaultLog
 	}
-	b := &Broker{o: o, conns: map[*brokerConn]struct{}{}, byID: map[string]*brokerConn{}}
+	b := &Broker{o: o, conns: map[*brokerConn]struct{}{}, byID: map[string]*brokerConn{}, gate: newGate()}
 	b.stamp.Store(firstStamp)
 	b.srv = b.newServer()
 	return b
@@ -176,6 +177,8 @@ func (b *Broker) accept() *conn {
 // serve serves a connection to its end.
 func (b *Broker) serve(srv *mqtt.Server, c *brokerConn) {
 	_ = srv.EstablishConnection("ccmtest", c) // tells how it ended, which OnDisconnect has reported
+	c.leave()
+	c.give()
 	c.Close()
 	b.mu.Lock()
 	delete(b.conns, c)
@@ -296,6 +299,8 @@ func (b *Broker) Publish(topic string, qos byte, retain bool, payload []byte) er
 	b.mu.Lock()
 	srv := b.srv
 	b.mu.Unlock()
+	b.gate.enter()
+	defer b.gate.leave()
 	return srv.Publish(topic, slices.Clone(payload), retain, qos)
 }
 

@@ -45,6 +45,9 @@ type brokerConn struct {
 	client   atomic.Pointer[string] // its id, set at CONNECT
 	asks     atomic.Bool            // a SUBSCRIBE is being served
 
+	// Belong to the goroutine that serves the connection; see gate.
+	publishing, taking bool
+
 	mu      sync.Mutex
 	ids     map[uint16]uint16 // the client's ids of packets, by mochi's; see broker_ids.go
 	room    sync.Cond         // pending has become smaller

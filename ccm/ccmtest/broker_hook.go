@@ -32,8 +32,8 @@ func (*brokerHook) ID() string { return "ccmtest" }
 func (*brokerHook) Provides(b byte) bool {
 	switch b {
 	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnDisconnect,
-		mqtt.OnACLCheck, mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnPacketRead, mqtt.OnPacketEncode,
-		mqtt.OnPacketSent, mqtt.OnPublish, mqtt.OnPublishDropped, mqtt.OnQosPublish, mqtt.OnWillSent:
+		mqtt.OnACLCheck, mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnPacketRead, mqtt.OnPacketProcessed, mqtt.OnPacketEncode,
+		mqtt.OnPacketSent, mqtt.OnPublish, mqtt.OnPublishDropped, mqtt.OnQosPublish, mqtt.OnWill, mqtt.OnWillSent:
 		return true
 	}
 	return false
@@ -100,11 +100,15 @@ func (h *brokerHook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 func (*brokerHook) OnConnectAuthenticate(*mqtt.Client, packets.Packet) bool { return true }
 
 // OnSessionEstablish puts the messages that wait in a session in order: mochi
-// sends them again sorted by the low 16 bits of their time stamps.
+// sends them again sorted by the low 16 bits of their time stamps. Until
+// OnSessionEstablished nobody publishes.
 func (h *brokerHook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 	old, there := h.srv.Clients.Get(cl.ID)
 	if !there {
 		return
+	}
+	if c, ours := cl.Net.Conn.(*brokerConn); ours {
+		c.take()
 	}
 	waiting := old.State.Inflight.GetAll(false)
 	slices.SortFunc(waiting, func(x, y packets.Packet) int { return cmp.Compare(x.Created, y.Created) })
@@ -116,6 +120,9 @@ func (h *brokerHook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 
 // OnSessionEstablished notes that the client has its CONNACK.
 func (h *brokerHook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
+	if c, ours := cl.Net.Conn.(*brokerConn); ours {
+		c.give()
+	}
 	h.b.note(h.event(BrokerConnected, cl))
 }
 
@@ -192,6 +199,10 @@ func (h *brokerHook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.P
 func (h *brokerHook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	if pk.FixedHeader.Type != packets.Puback {
 		if c, ours := cl.Net.Conn.(*brokerConn); ours {
+			c.leave() // mochi does not call OnPacketProcessed for every packet
+			if t := pk.FixedHeader.Type; t == packets.Publish || t == packets.Pubrel {
+				c.enter()
+			}
 			pk = c.alias(cl, pk)
 		}
 		return pk, nil
@@ -206,6 +217,13 @@ func (h *brokerHook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.P
 		h.b.note(e)
 	}
 	return pk, nil
+}
+
+// OnPacketProcessed notes that a message of a client has been handed on.
+func (*brokerHook) OnPacketProcessed(cl *mqtt.Client, _ packets.Packet, _ error) {
+	if c, ours := cl.Net.Conn.(*brokerConn); ours {
+		c.leave()
+	}
 }
 
 // OnPacketSent notes a message that was written to a client.
@@ -239,8 +257,19 @@ func (h *brokerHook) OnQosPublish(cl *mqtt.Client, pk packets.Packet, _ int64, _
 	}
 }
 
+// OnWill begins to publish the will of a client.
+func (*brokerHook) OnWill(cl *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
+	if c, ours := cl.Net.Conn.(*brokerConn); ours {
+		c.enter()
+	}
+	return will, nil
+}
+
 // OnWillSent notes the will of a client.
 func (h *brokerHook) OnWillSent(cl *mqtt.Client, pk packets.Packet) {
+	if c, ours := cl.Net.Conn.(*brokerConn); ours {
+		c.leave()
+	}
 	h.message(BrokerPublish, cl, pk)
 }
 

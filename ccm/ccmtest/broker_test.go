@@ -416,6 +416,38 @@ func TestBrokerTakeover(t *testing.T) {
 	})
 }
 
+// TestBrokerBusyTakeover: while messages are published all the time, a session that
+// comes back again and again gets its CONNACK first, and then every message, for the
+// first time in order.
+func TestBrokerBusyTakeover(t *testing.T) {
+	const total = 500
+	b := ccmtest.NewBroker(ccmtest.BrokerOptions{Log: -1})
+	defer b.Close()
+	c := connect(t, b, "dev", false)
+	c.subscribe("t")
+	var publishing sync.WaitGroup
+	publishing.Go(func() {
+		for i := range total {
+			b.Publish("t", 1, false, fmt.Append(nil, i))
+		}
+	})
+	defer publishing.Wait()
+	for next := 0; next < total; {
+		for range 25 {
+			c.SetReadDeadline(time.Now().Add(5 * time.Second))
+			var n int
+			if fmt.Sscan(string(c.receive().Payload), &n); n > next {
+				t.Fatalf("message %d comes after %d", n, next-1)
+			}
+			if next = max(next, n+1); next == total {
+				return
+			}
+		}
+		c.Close()
+		c = connect(t, b, "dev", false)
+	}
+}
+
 // TestBrokerFreeze: a black hole is noticed by the ping only.
 func TestBrokerFreeze(t *testing.T) {
 	bubble(t, ccmtest.BrokerOptions{}, func(t *testing.T, b *ccmtest.Broker) {
