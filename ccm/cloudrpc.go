@@ -35,6 +35,9 @@ func (m *Module) cloudCall(msg *cloud.Message) {
 	if err == nil && c.dst != "" && c.dst != m.cfg.ID {
 		err = errNotForUs
 	}
+	if err == nil && msg.Retain {
+		err = errRetained
+	}
 	if err != nil {
 		m.stats.cloudBad.Add(1)
 		m.complain("call from the cloud dropped", "", "topic", msg.Topic, "bytes", len(msg.Payload), "err", err)
@@ -59,10 +62,27 @@ func (m *Module) cloudCall(msg *cloud.Message) {
 		m.within(answerLife, func(ctx context.Context) {
 			answer := m.serveCloudCall(ctx, c)
 			m.within(answerLife, func(ctx context.Context) {
-				m.reply(c, answer, func(msg cloud.Message) error { return m.cloud.Publish(ctx, msg) })
+				m.reply(c, answer, func(msg cloud.Message) error { return m.publishSoon(ctx, msg) })
 			})
 		})
 	})
+}
+
+// publishSoon publishes a message, and waits for a connection if there is none.
+func (m *Module) publishSoon(ctx context.Context, msg cloud.Message) error {
+	t := time.NewTicker(100 * time.Millisecond)
+	defer t.Stop()
+	for {
+		err := m.cloud.Publish(ctx, msg)
+		if !errors.Is(err, cloud.ErrOffline) {
+			return err
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // within calls f with a ctx that ends after d, or with Run.
@@ -83,6 +103,7 @@ var (
 	errNoSource  = errors.New("ccm: a call without src cannot be answered")
 	errBadSource = errors.New("ccm: src is not usable as a topic")
 	errNotForUs  = errors.New("ccm: dst is another device")
+	errRetained  = errors.New("ccm: a retained call would be served at every connect")
 )
 
 // parseCloudCall reads a call. method, if not empty, is that of the topic.
@@ -234,13 +255,22 @@ func (m *Module) reply(c *cloudCall, answer []byte, publish func(msg cloud.Messa
 	if len(answer) == 0 || c.src == "" {
 		return
 	}
+	err := publish(m.envelope(c, answer))
+	if errors.Is(err, cloud.ErrTooLarge) {
+		err = publish(m.envelope(c, jsonrpc.AppendError(nil, c.msg.ID(), jsonrpc.CodeTooLarge, "the reply is too long", nil)))
+	}
+	if err != nil {
+		m.stats.cloudUnsent.Add(1)
+		m.complain("answer to the cloud not sent", "", "dst", c.src, "err", err)
+	}
+}
+
+// envelope makes the message of an answer.
+func (m *Module) envelope(c *cloudCall, answer []byte) cloud.Message {
 	head := len(`{"id":`) + len(c.msg.ID())
 	out := append([]byte(nil), answer[:head]...)
 	out = mjson.AppendQuote(append(out, `,"src":`...), m.cfg.ID)
 	out = mjson.AppendQuote(append(out, `,"dst":`...), c.src)
 	out = append(out, answer[head:]...)
-	if err := publish(cloud.Message{Topic: c.src + "/rpc", QoS: 1, Payload: out}); err != nil {
-		m.stats.cloudUnsent.Add(1)
-		m.complain("answer to the cloud not sent", "", "dst", c.src, "err", err)
-	}
+	return cloud.Message{Topic: c.src + "/rpc", QoS: 1, Payload: out}
 }

@@ -163,8 +163,8 @@ func (c *Config) check() error {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Info.complete()
+	c.Hosts = slices.Clone(c.Hosts) // the caller's stay as they are
 	seen := map[string]bool{}
-	c.Hosts = slices.Clone(c.Hosts)
 	for i := range c.Hosts {
 		h := &c.Hosts[i]
 		switch {

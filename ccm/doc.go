@@ -34,9 +34,9 @@
 // and Sys.Init when the module has started. [Module.Handle] adds methods.
 //
 // A QoS 1 publication waits in a bounded queue until the broker has it. Its reply
-// is null after PUBACK, {"queued":true} when there is no connection or PUBACK
-// takes more than ten seconds, and an error 429 when the queue is full. QoS 0
-// without a connection is an error 503. MQTT 3.1.1 does not tell that a broker
+// is null after PUBACK, {"queued":true} when there is no connection, when it is
+// lost before PUBACK or PUBACK takes more than ten seconds, and an error 429 when
+// the queue is full. QoS 0 without a connection is an error 503. MQTT 3.1.1 does not tell that a broker
 // has dropped a publication for want of rights. One that makes the broker close
 // the connection, again and again, has to wait, and others pass (see ccm/outbox).
 //

@@ -50,6 +50,7 @@ type Host struct {
 	inbox  inbox
 	syncer *shadow.Syncer // nil without a shadow
 	take   chan *takeover // asks for the port; the link must be closed then
+	told   bool           // Sys.Init was sent; belongs to the search
 
 	mu       sync.Mutex
 	state    HostState
@@ -72,8 +73,17 @@ type link struct {
 	spoke    atomic.Bool   // the host has sent a frame since it was last reset
 
 	mu        sync.Mutex
-	searching bool // a goroutine finds out who is there
-	again     bool // and is to do so once more
+	searching bool   // a goroutine finds out who is there
+	again     bool   // and is to do so once more
+	ended     bool   // nobody does so any more
+	blank     *blank // a line end that is on its way, or nil
+}
+
+// blank is a line end on its way.
+type blank struct {
+	over chan struct{} // closed when it has left, or failed
+	sent bool          // it has left; set before over is closed
+	tell bool          // the syncer is to be told then; guarded by the link's mu
 }
 
 // newHost returns a host that is down.

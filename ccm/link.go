@@ -20,10 +20,9 @@ func (h *Host) run(ctx context.Context) {
 	defer h.setState(HostDown, nil)
 	pause := openPauseMin
 	var said string // the last failure that was logged
-	for first := true; ctx.Err() == nil; {
+	for ctx.Err() == nil {
 		began := time.Now()
-		opened, err := h.serve(ctx, first)
-		first = first && !opened
+		err := h.serve(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -74,10 +73,10 @@ func (h *Host) rest(ctx context.Context, d time.Duration) (lent bool) {
 
 // serve opens the port and serves the host until the port fails, ctx ends or
 // somebody wants the port.
-func (h *Host) serve(ctx context.Context, first bool) (opened bool, err error) {
+func (h *Host) serve(ctx context.Context) error {
 	port, err := h.open(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	l := h.newLink(ctx, port)
@@ -85,15 +84,15 @@ func (h *Host) serve(ctx context.Context, first bool) (opened bool, err error) {
 	if len(h.take) > 0 { // it came while there was no link to close
 		l.conn.Close()
 	}
-	l.search(first)
+	l.search()
 	err = l.conn.Run(ctx)
 	cancel()
-	l.searches.Wait()
+	l.end()
 	h.setState(HostDown, func() {
 		h.link = nil
 		h.port.add(l)
 	})
-	return true, err
+	return err
 }
 
 // newLink joins the port and the module's services.

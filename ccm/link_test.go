@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -146,6 +147,41 @@ func TestExclusive(t *testing.T) {
 	})
 }
 
+// TestWatchdogOvertaken: a look that goes on when the host starts anew by itself,
+// or somebody takes the port, tells nothing of the host.
+func TestWatchdogOvertaken(t *testing.T) {
+	for name, overtake := range map[string]func(h *hand, dev *ccm.Host) error{
+		"Sys.Init": func(h *hand, _ *ccm.Host) error {
+			h.answer(nil)
+			h.send(`{"method":"Sys.Init"}` + "\n")
+			return nil
+		},
+		"Exclusive": func(h *hand, dev *ccm.Host) error {
+			return dev.Exclusive(h.t.Context(), func(context.Context, framing.Port) error { h.answer(nil); return nil })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHand(t, ccmtest.Line{})
+				cfg := h.config("")
+				cfg.Reset = func(context.Context) error { t.Error("reset"); return nil }
+				cfg.Watchdog = ccm.Watchdog{Interval: 10 * time.Second, Misses: 1}
+				r := up(t, ccm.Config{Hosts: []ccm.HostConfig{cfg}})
+				time.Sleep(time.Second)
+				h.answer(func(string) (string, bool) { return "", true })
+				time.Sleep(10 * time.Second)
+				if err := overtake(h, r.module.Host("")); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Minute)
+				if st := r.module.Host("").Status(); r.module.Stats().Hung != 0 || st.State != ccm.HostReady || st.Sessions != 2 {
+					t.Errorf("found hung %d times, %+v", r.module.Stats().Hung, st)
+				}
+			})
+		})
+	}
+}
+
 // TestSearchOpaque: a host that answers nothing is found opaque, and known as
 // soon as it says something.
 func TestSearchOpaque(t *testing.T) {
@@ -243,6 +279,173 @@ func TestWatchdog(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		if got := h.Status().State; got != ccm.HostReady {
 			t.Errorf("it is back, but %v", got)
+		}
+	})
+}
+
+// deadPort is a port that can be opened and nothing else.
+type deadPort struct{}
+
+func (deadPort) Read([]byte) (int, error)        { return 0, io.ErrUnexpectedEOF }
+func (deadPort) Write([]byte) (int, error)       { return 0, io.ErrUnexpectedEOF }
+func (deadPort) Close() error                    { return nil }
+func (deadPort) SetReadDeadline(time.Time) error { return nil }
+
+// TestSearchDeadPort: a port that breaks while the host is looked for tells
+// nothing of the host.
+func TestSearchDeadPort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := new(logbook)
+		r := start(t, ccm.Config{Logger: log.logger(), Hosts: []ccm.HostConfig{{
+			Open: func(context.Context) (framing.Port, error) { return deadPort{}, nil },
+		}}})
+		defer r.stop()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		h := r.module.Host("")
+		if err := h.Wait(ctx); err != context.DeadlineExceeded {
+			t.Errorf("Wait: %v", err)
+		}
+		if n := h.Status().Sessions; n != 0 || log.count("host opaque") != 0 {
+			t.Errorf("found %d times", n)
+		}
+	})
+}
+
+// TestSearchBusy: calls that fail because there are too many are no answers of the
+// host.
+func TestSearchBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHand(t, ccmtest.Line{})
+		mute := func(string) (string, bool) { return "", true }
+		h.answer(mute)
+		cfg := h.config("")
+		var resets atomic.Int64
+		cfg.Reset = func(context.Context) error { resets.Add(1); return nil }
+		cfg.Watchdog = ccm.Watchdog{Interval: 10 * time.Second}
+		r := start(t, ccm.Config{Hosts: []ccm.HostConfig{cfg}})
+		defer r.stop()
+		for range 40 {
+			r.work.Go(func() {
+				for r.ctx.Err() == nil {
+					r.module.Host("").Call(r.ctx, nil, "Any", "")
+					time.Sleep(time.Second)
+				}
+			})
+		}
+		time.Sleep(10 * time.Second)
+		if got := r.module.Host("").Status().State; got != ccm.HostOpaque {
+			t.Errorf("a host that says nothing is %v", got)
+		}
+		time.Sleep(time.Minute)
+		if resets.Load() == 0 {
+			t.Error("the watchdog takes it for alive")
+		}
+	})
+}
+
+// TestSearchLimit: the longest frame is that of the firmware that runs now.
+func TestSearchLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHand(t, ccmtest.Line{})
+		h.answer(func(line string) (string, bool) {
+			id, is := strings.CutSuffix(line, `,"method":"Sys.Info"}`)
+			return id + `,"result":{"rx_max":1024}}`, is
+		})
+		cfg := h.config("")
+		cfg.Reset = func(context.Context) error { return nil }
+		r := up(t, ccm.Config{Hosts: []ccm.HostConfig{cfg}})
+		dev := r.module.Host("")
+		if n := dev.Status().FrameLimit; n != 1024 {
+			t.Errorf("limit %d", n)
+		}
+		h.answer(nil) // a stock host from now on
+		if err := dev.Reset(t.Context()); err != nil {
+			t.Error(err)
+		}
+		found(t, dev)
+		if n := dev.Status().FrameLimit; n != ccm.DefaultHostFrame {
+			t.Errorf("limit %d", n)
+		}
+	})
+}
+
+// TestExclusiveEnds: whatever becomes of the function that has the port, the module
+// has it again.
+func TestExclusiveEnds(t *testing.T) {
+	for name, end := range map[string]func(){"panic": func() { panic("a bug") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStation(ccmtest.Line{Baud: 115200}, ccmtest.MCUOptions{})
+				r := start(t, ccm.Config{Hosts: []ccm.HostConfig{s.config("")}}, s)
+				defer r.stop()
+				h := r.module.Host("")
+				found(t, h)
+				r.work.Go(func() {
+					defer func() { recover() }()
+					h.Exclusive(t.Context(), func(context.Context, framing.Port) error { end(); return nil })
+				})
+				time.Sleep(10 * time.Second)
+				if got := h.Status().State; got != ccm.HostReady {
+					t.Errorf("the host is %v", got)
+				}
+				answers(t, h)
+			})
+		})
+	}
+}
+
+// TestExclusiveOver: a module that does not run any more has no ports.
+func TestExclusiveOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStation(ccmtest.Line{Baud: 115200}, ccmtest.MCUOptions{})
+		r := start(t, ccm.Config{Hosts: []ccm.HostConfig{s.config("")}}, s)
+		h := r.module.Host("")
+		found(t, h)
+		r.stop()
+		for range 20 {
+			if err := h.Exclusive(t.Context(), nil); err != ccm.ErrHostDown {
+				t.Errorf("Exclusive: %v", err)
+			}
+		}
+	})
+}
+
+// TestExclusiveAtStart: somebody has the port before the module has opened it. The
+// host is told of the start of the module all the same.
+func TestExclusiveAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHand(t, ccmtest.Line{})
+		var inits atomic.Int64
+		h.answer(func(line string) (string, bool) {
+			if line == `{"method":"Sys.Init"}` {
+				inits.Add(1)
+			}
+			return "", false
+		})
+		cfg := h.config("")
+		open, may := cfg.Open, make(chan struct{})
+		cfg.Open = func(ctx context.Context) (framing.Port, error) {
+			<-may
+			return open(ctx)
+		}
+		r := start(t, ccm.Config{Hosts: []ccm.HostConfig{cfg}})
+		defer r.stop()
+		synctest.Wait()
+		r.work.Go(func() {
+			err := r.module.Host("").Exclusive(t.Context(), func(context.Context, framing.Port) error {
+				time.Sleep(time.Second)
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		close(may)
+		time.Sleep(time.Minute)
+		if n, st := inits.Load(), r.module.Host("").Status(); n != 1 || st.Sessions != 1 || st.State != ccm.HostReady {
+			t.Errorf("Sys.Init came %d times, %+v", n, st)
 		}
 	})
 }

@@ -23,6 +23,7 @@ type Module struct {
 	hosts      []*Host
 	cloud      *cloud.Conn // nil without a cloud
 	outbox     *outbox.Queue
+	unacked    unacked // answers to hosts that wait for the outbox
 	router     router
 	calls      chan struct{} // a place for each call from the cloud
 	stats      counters
@@ -154,6 +155,11 @@ func (m *Module) cloudStatus(s cloud.Status) {
 		}
 	}
 	m.outbox.SetOnline(online)
+	if online {
+		m.subscribeAgain()
+	} else {
+		m.unacked.giveLate()
+	}
 }
 
 // complete fills in the defaults.

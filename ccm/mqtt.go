@@ -1,9 +1,11 @@
 package ccm
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,9 +38,10 @@ func (m *Module) Publish(ctx context.Context, topic string, qos byte, payload []
 // Subscribe has handle called for every message whose topic the filter matches,
 // by one goroutine at a time, which it must not block; payload is borrowed. A nil
 // handle drops them. The subscription lasts as long as the module, and every call
-// adds a handle. Subscribe returns when the broker has granted it. With
-// cloud.ErrOffline and cloud.ErrLost it stays all the same, and the broker is
-// asked when there is a connection: do not call again.
+// adds a handle. Subscribe returns when the broker has granted it. Offline it
+// returns cloud.ErrOffline; the subscription is there then, and the broker is asked
+// when there is a connection: do not call again. So it is with cloud.ErrLost and the
+// error of ctx; with any other error there is none.
 func (m *Module) Subscribe(ctx context.Context, filter string, qos byte, handle func(topic string, payload []byte)) error {
 	if m.cloud == nil {
 		return ErrNoCloud
@@ -49,8 +52,23 @@ func (m *Module) Subscribe(ctx context.Context, filter string, qos byte, handle 
 	if handle == nil {
 		handle = func(string, []byte) {}
 	}
-	qos = m.router.addHandler(filter, qos, func(msg *cloud.Message) { handle(msg.Topic, msg.Payload) })
-	return m.cloud.Subscribe(ctx, cloud.Subscription{Filter: filter, QoS: qos})
+	h, qos := m.router.addHandler(filter, qos, func(msg *cloud.Message) { handle(msg.Topic, msg.Payload) })
+	err := m.cloud.Subscribe(ctx, cloud.Subscription{Filter: filter, QoS: qos})
+	switch {
+	case err == nil, errors.Is(err, cloud.ErrOffline), errors.Is(err, cloud.ErrLost),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case isDenied(err):
+		m.denied(nil, filter)
+	}
+	m.router.removeHandler(h, filter)
+	return err
+}
+
+// isDenied reports whether the broker refuses a subscription.
+func isDenied(err error) bool {
+	_, is := errors.AsType[*cloud.SubscribeError](err)
+	return is
 }
 
 // send hands a message of the outbox to the connection.
@@ -76,7 +94,7 @@ func (m *Module) heldBack(topic string, pause time.Duration) {
 
 // mqttPub is MQTT.Pub {topic, message, qos=0, retain=false}. QoS 0 is answered
 // null when it is written. QoS 1 is answered null after PUBACK, and
-// {"queued":true} when there is no connection or PUBACK is late.
+// {"queued":true} when there is no connection, it is lost, or PUBACK is late.
 func (m *Module) mqttPub(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Request) {
 	msg, err := m.publication(r)
 	if err != nil {
@@ -181,26 +199,68 @@ func (m *Module) pubQueued(ctx context.Context, w *jsonrpc.Response, msg cloud.M
 			return
 		}
 		m.stats.published.Add(1)
-		w.Result([]byte(`{"queued":true}`))
+		w.Result(queuedAnswer)
 		return
 	}
 	p := m.postpone(ctx, w)
 	if p == nil {
 		return // too many wait for their answers
 	}
-	late := time.AfterFunc(answerLife, func() { p.answer([]byte(`{"queued":true}`), nil) })
+	p.late = queuedAnswer
+	place := m.unacked.add(p)
+	late := time.AfterFunc(answerLife, p.giveLate)
 	err := m.outbox.Put(out, func(err error) {
 		late.Stop()
+		m.unacked.remove(place)
 		p.answer(nil, publishError(err))
 	})
 	if err != nil {
 		late.Stop()
+		m.unacked.remove(place)
 		m.refused(ctx, "MQTT.Pub", err)
 		p.answer(nil, publishError(err))
 	} else {
 		m.stats.published.Add(1)
+		if !m.outbox.Online() { // since it was asked before
+			p.giveLate()
+		}
 	}
 	p.wait(ctx)
+}
+
+// queuedAnswer tells that a message waits for the broker.
+var queuedAnswer = []byte(`{"queued":true}`)
+
+// unacked holds the answers that wait for PUBACK, in the order of the calls.
+type unacked struct {
+	mu  sync.Mutex
+	all list.List // of *postponed
+}
+
+func (u *unacked) add(p *postponed) (place *list.Element) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.all.PushBack(p)
+}
+
+// remove takes an answer out, if it is still there.
+func (u *unacked) remove(place *list.Element) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.all.Remove(place)
+}
+
+// giveLate gives all answers because the connection is lost.
+func (u *unacked) giveLate() {
+	var all []*postponed
+	u.mu.Lock()
+	for e := u.all.Front(); e != nil; e = u.all.Front() {
+		all = append(all, u.all.Remove(e).(*postponed))
+	}
+	u.mu.Unlock()
+	for _, p := range all {
+		p.giveLate()
+	}
 }
 
 // publishError translates an error for whoever asked.
@@ -231,23 +291,35 @@ func (m *Module) mqttSub(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Re
 		return
 	}
 	if err == nil {
-		qos, err = m.router.addHost(h, filter, qos)
+		err = m.subscribe(h, filter, qos, func(err error) {
+			if err != nil {
+				m.refused(ctx, "MQTT.Sub", err)
+			}
+			p.answer(nil, err)
+		})
 	}
 	if err != nil {
 		m.refused(ctx, "MQTT.Sub", err)
-	}
-	if err != nil || m.cloud == nil {
 		p.answer(nil, err)
-		p.wait(ctx)
-		return
 	}
-	m.cloud.SubscribeFunc(cloud.Subscription{Filter: filter, QoS: qos}, func(err error) {
-		if err = m.subscribed(h, filter, err); err != nil {
-			m.refused(ctx, "MQTT.Sub", err)
-		}
-		p.answer(nil, err)
-	})
 	p.wait(ctx)
+}
+
+// subscribe subscribes a host. If it returns nil, done is told what to tell the
+// host.
+func (m *Module) subscribe(h *Host, filter string, qos byte, done func(err error)) error {
+	m.router.change.Lock()
+	defer m.router.change.Unlock()
+	qos, err := m.router.addHost(h, filter, qos)
+	if err != nil {
+		return err
+	}
+	if m.cloud == nil {
+		done(nil)
+		return nil
+	}
+	m.cloud.SubscribeFunc(cloud.Subscription{Filter: filter, QoS: qos}, func(err error) { done(m.subscribed(h, filter, err)) })
+	return nil
 }
 
 // subscribed takes the outcome of a subscription, and forgets one that will not
@@ -256,18 +328,46 @@ func (m *Module) subscribed(h *Host, filter string, err error) error {
 	switch {
 	case err == nil, errors.Is(err, cloud.ErrOffline), errors.Is(err, cloud.ErrLost):
 		return nil // it is sent when there is a connection
+	case isDenied(err):
+		m.denied(h, filter)
+		return &jsonrpc.Error{Code: jsonrpc.CodeDenied, Message: "the broker refuses the subscription"}
 	case errors.Is(err, cloud.ErrTooManySubscriptions):
 		err = errTooManySubscriptions
 	default:
-		if _, denied := errors.AsType[*cloud.SubscribeError](err); !denied {
-			err = badParams(err.Error())
-			break
-		}
-		m.log.Warn("the broker refuses a subscription", "host", h.cfg.Name, "filter", filter)
-		err = &jsonrpc.Error{Code: jsonrpc.CodeDenied, Message: "the broker refuses the subscription"}
+		err = badParams(err.Error())
 	}
 	m.router.removeHost(h, filter)
 	return err
+}
+
+// denied ends the subscriptions to a filter that the broker refuses: those of all
+// hosts, because the connection has forgotten the filter; or that of one host, if
+// the broker is to be asked once more for another one.
+func (m *Module) denied(h *Host, filter string) {
+	m.router.change.Lock()
+	defer m.router.change.Unlock()
+	again := slices.ContainsFunc(m.cloud.Subscriptions(), func(s cloud.Subscription) bool { return s.Filter == filter })
+	var hosts []*Host
+	if !again {
+		hosts = m.router.removeHosts(filter)
+	} else if h != nil {
+		m.router.removeHost(h, filter)
+		hosts = []*Host{h}
+	}
+	for _, h := range hosts {
+		m.log.Warn("the broker refuses a subscription", "host", h.cfg.Name, "filter", filter)
+	}
+}
+
+// subscribeAgain asks for the filters of the module's functions that the connection
+// has forgotten, because the broker has refused them to a host.
+func (m *Module) subscribeAgain() {
+	known := m.cloud.Subscriptions()
+	for _, s := range m.router.own() {
+		if !slices.ContainsFunc(known, func(k cloud.Subscription) bool { return k.Filter == s.Filter }) {
+			m.cloud.SubscribeFunc(s, func(error) {})
+		}
+	}
 }
 
 // subscriber reads the params of MQTT.Sub and MQTT.Unsub.
@@ -294,16 +394,23 @@ func (m *Module) mqttUnsub(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.
 		w.Fail(err)
 		return
 	}
-	if !m.router.removeHost(h, filter) || m.cloud == nil {
-		w.Result(nil)
-		return
-	}
 	p := m.postpone(ctx, w)
 	if p == nil {
 		return
 	}
-	m.cloud.UnsubscribeFunc(filter, func(error) { p.answer(nil, nil) })
+	m.unsubscribe(h, filter, func(error) { p.answer(nil, nil) })
 	p.wait(ctx)
+}
+
+// unsubscribe ends the subscription of a host.
+func (m *Module) unsubscribe(h *Host, filter string, done func(err error)) {
+	m.router.change.Lock()
+	defer m.router.change.Unlock()
+	if !m.router.removeHost(h, filter) || m.cloud == nil {
+		done(nil)
+		return
+	}
+	m.cloud.UnsubscribeFunc(filter, done)
 }
 
 // postponed is an answer that is given later, by whoever is first. A host's
@@ -315,6 +422,7 @@ type postponed struct {
 	given    chan struct{} // nil if nobody waits
 	result   []byte
 	err      error
+	late     []byte // what to answer when it was waited for long enough; nil: ErrTimeout
 }
 
 // postpone returns the answer of w, to be given later; nil if w was answered
@@ -345,6 +453,9 @@ func (p *postponed) answer(result []byte, err error) {
 	p.send(result, err)
 }
 
+// giveLate answers what is answered when it was waited for long enough.
+func (p *postponed) giveLate() { p.answer(p.late, nil) }
+
 // wait waits for the answer where it must.
 func (p *postponed) wait(ctx context.Context) {
 	if p.given == nil {
@@ -354,7 +465,11 @@ func (p *postponed) wait(ctx context.Context) {
 	case <-p.given:
 		p.send(p.result, p.err)
 	case <-ctx.Done():
-		p.w.Fail(jsonrpc.ErrTimeout)
+		if p.late == nil {
+			p.w.Fail(jsonrpc.ErrTimeout)
+			return
+		}
+		p.w.Result(p.late)
 	}
 }
 

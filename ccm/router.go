@@ -1,6 +1,7 @@
 package ccm
 
 import (
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -17,8 +18,12 @@ var errTooManySubscriptions = &jsonrpc.Error{Code: jsonrpc.CodeBusy, Message: "t
 type router struct {
 	m *Module
 
+	// change is held while the router and the list of the connection change
+	// together, so that they agree; it is taken before mu.
+	change sync.Mutex
+
 	mu    sync.RWMutex
-	exact map[string]*topic // filters without wildcards
+	exact map[string]*topic // filters that match only the topic of their name
 	wild  []*topic          // the others
 }
 
@@ -27,16 +32,24 @@ type topic struct {
 	filter   string
 	qos      byte
 	hosts    []*Host
-	handlers []func(msg *cloud.Message)
+	handlers []*handler
 }
+
+// handler is a function of the module that has subscribed.
+type handler struct{ handle func(msg *cloud.Message) }
 
 func (r *router) init(m *Module) {
 	r.m, r.exact = m, map[string]*topic{}
 }
 
+// isExact reports whether a filter matches only the topic of its name.
+func isExact(filter string) bool {
+	return !strings.ContainsAny(filter, "+#") && !strings.HasPrefix(filter, "$share/")
+}
+
 // find returns the subscription to a filter, or nil. The lock is held.
 func (r *router) find(filter string) *topic {
-	if !strings.ContainsAny(filter, "+#") {
+	if isExact(filter) {
 		return r.exact[filter]
 	}
 	for _, t := range r.wild {
@@ -53,10 +66,10 @@ func (r *router) entry(filter string) *topic {
 	t := r.find(filter)
 	if t == nil {
 		t = &topic{filter: filter}
-		if strings.ContainsAny(filter, "+#") {
-			r.wild = append(r.wild, t)
-		} else {
+		if isExact(filter) {
 			r.exact[filter] = t
+		} else {
+			r.wild = append(r.wild, t)
 		}
 	}
 	return t
@@ -85,12 +98,7 @@ func (r *router) addHost(h *Host, filter string, qos byte) (byte, error) {
 
 // count returns how many filters a host has. The lock is held.
 func (r *router) count(h *Host) (n int) {
-	for _, t := range r.exact {
-		if slices.Contains(t.hosts, h) {
-			n++
-		}
-	}
-	for _, t := range r.wild {
+	for t := range r.all() {
 		if slices.Contains(t.hosts, h) {
 			n++
 		}
@@ -118,18 +126,84 @@ func (r *router) removeHost(h *Host, filter string) (last bool) {
 	return true
 }
 
-// addHandler subscribes a function of the module.
-func (r *router) addHandler(filter string, qos byte, handle func(msg *cloud.Message)) byte {
+// removeHosts ends the subscriptions of all hosts to a filter, and returns them.
+func (r *router) removeHosts(filter string) []*Host {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	t := r.find(filter)
+	if t == nil {
+		return nil
+	}
+	hosts := t.hosts
+	t.hosts = nil
+	if len(t.handlers) == 0 {
+		r.drop(t)
+	}
+	return hosts
+}
+
+// addHandler subscribes a function of the module, and returns the QoS to ask the
+// broker for.
+func (r *router) addHandler(filter string, qos byte, handle func(msg *cloud.Message)) (*handler, byte) {
+	r.change.Lock()
+	defer r.change.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := &handler{handle}
 	t := r.entry(filter)
-	t.handlers = append(t.handlers, handle)
+	t.handlers = append(t.handlers, h)
 	t.qos = max(t.qos, qos)
-	return t.qos
+	return h, t.qos
+}
+
+// removeHandler ends the subscription of a function.
+func (r *router) removeHandler(h *handler, filter string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.find(filter)
+	if t == nil {
+		return
+	}
+	i := slices.Index(t.handlers, h)
+	if i < 0 {
+		return
+	}
+	t.handlers = append(t.handlers[:i:i], t.handlers[i+1:]...) // a copy, as in removeHost
+	if len(t.hosts)+len(t.handlers) == 0 {
+		r.drop(t)
+	}
+}
+
+// own returns what functions of the module have subscribed to.
+func (r *router) own() (subs []cloud.Subscription) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for t := range r.all() {
+		if len(t.handlers) > 0 {
+			subs = append(subs, cloud.Subscription{Filter: t.filter, QoS: t.qos})
+		}
+	}
+	return subs
+}
+
+// all returns the filters. The lock is held.
+func (r *router) all() iter.Seq[*topic] {
+	return func(yield func(*topic) bool) {
+		for _, t := range r.exact {
+			if !yield(t) {
+				return
+			}
+		}
+		for _, t := range r.wild {
+			if !yield(t) {
+				return
+			}
+		}
+	}
 }
 
 // subscribers returns who has subscribed to a topic, each host once.
-func (r *router) subscribers(name string) (hosts []*Host, handlers []func(msg *cloud.Message)) {
+func (r *router) subscribers(name string) (hosts []*Host, handlers []*handler) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if t := r.exact[name]; t != nil {
@@ -155,8 +229,8 @@ func (r *router) route(msg *cloud.Message) {
 	m := r.m
 	m.stats.arrived.Add(1)
 	hosts, handlers := r.subscribers(msg.Topic)
-	for _, handle := range handlers {
-		handle(msg)
+	for _, h := range handlers {
+		h.handle(msg)
 	}
 	if len(hosts) > 0 && !utf8.Valid(msg.Payload) {
 		m.stats.notText.Add(1)

@@ -63,6 +63,33 @@ func TestRow14(t *testing.T) {
 	})
 }
 
+// TestRow14Stuck: a host that takes nothing more, so that writing to it does not
+// end, is reset and reported too, and is there again when it takes something.
+func TestRow14Stuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStation(ccmtest.Line{Baud: 115200}, ccmtest.MCUOptions{})
+		var resets atomic.Int64
+		cfg := s.config("")
+		cfg.Reset = func(context.Context) error { resets.Add(1); return nil }
+		cfg.Watchdog = ccm.Watchdog{Interval: 10 * time.Second, Misses: 2, MaxResets: 2}
+		r := up(t, ccm.Config{Hosts: []ccm.HostConfig{cfg}}, s)
+		h := r.module.Host("")
+		s.uart.Module().Stall(true)
+		for hour := range int64(3) {
+			time.Sleep(time.Hour)
+			if n := resets.Load(); n != 2*(hour+1) || h.Status().State != ccm.HostHung {
+				t.Errorf("%d resets in %d hours, host %v", n, hour+1, h.Status().State)
+			}
+		}
+		s.uart.Module().Stall(false)
+		time.Sleep(15 * time.Second)
+		if got := h.Status().State; got != ccm.HostReady {
+			t.Errorf("back again, but %v", got)
+		}
+		answers(t, h)
+	})
+}
+
 // TestRow15: whatever the cloud stops to answer, and for however long, the module
 // works again within two minutes after that is over, and a message published
 // meanwhile arrives.
@@ -231,4 +258,12 @@ func TestRunTwice(t *testing.T) {
 			t.Error("the zero module has a host")
 		}
 	})
+}
+
+// TestConfigKept: New leaves the configuration as it is.
+func TestConfigKept(t *testing.T) {
+	cfg := ccm.Config{Hosts: []ccm.HostConfig{newStation(ccmtest.Line{}, ccmtest.MCUOptions{}).config("")}}
+	if _, err := ccm.New(cfg); err != nil || cfg.Hosts[0].Queue != 0 {
+		t.Errorf("%v; the queue of the host is %d", err, cfg.Hosts[0].Queue)
+	}
 }

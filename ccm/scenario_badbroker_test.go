@@ -244,7 +244,7 @@ func TestBadReports(t *testing.T) {
 		h := newHand(t, ccmtest.Line{})
 		r := up(t, ccm.Config{ID: "lamp", Hosts: []ccm.HostConfig{h.config("")}, Cloud: via(c), Logger: log.logger(), Shadow: ccm.ShadowConfig{Backend: ccm.AWS}})
 		time.Sleep(time.Second)
-		for _, p := range []string{`5`, `"x"`, `[1]`, `null`, `true`, `{"a":{"b":{"c":{"d":{"e":{"f":{"g":1}}}}}}}`} {
+		for _, p := range []string{`5`, `"x"`, `[1]`, `null`, `true`, `{"a":{"b":{"c":{"d":{"e":{"f":{"g":{"h":1}}}}}}}}`} {
 			got := h.ask(`{"id":1,"method":"Shadow.Report","params":` + p + `}`)
 			if !strings.HasPrefix(got, `{"id":1,"error":{"code":-32602,`) {
 				t.Errorf("%s: %s", p, got)

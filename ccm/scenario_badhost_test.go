@@ -85,6 +85,69 @@ func TestBadHostNeverReadsDelta(t *testing.T) {
 	})
 }
 
+// TestBadHostNeverReadsLongDelta: of a delta of many frames all but the one that is
+// being written is given up. It comes when the host reads again, whose session
+// goes on and who reports nothing.
+func TestBadHostNeverReadsLongDelta(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud(t)
+		h := newHand(t, ccmtest.Line{Baud: 115200})
+		r := up(t, ccm.Config{ID: "lamp", Hosts: []ccm.HostConfig{h.config("")}, Cloud: via(c), Shadow: ccm.ShadowConfig{Backend: ccm.AWS}})
+		time.Sleep(time.Second)
+		h.got()
+		h.uart.Module().Stall(true)
+		set(t, c, "lamp", wideState(1500))
+		time.Sleep(time.Hour)
+		st := r.module.Stats()
+		if s := st.Hosts[""].Shadow; s.Undelivered != 1 || s.Gets > 5 {
+			t.Errorf("%+v", s)
+		}
+		h.uart.Module().Stall(false)
+		time.Sleep(time.Minute)
+		if all := strings.Join(h.got(), "\n"); !strings.Contains(all, `"last":1`) {
+			t.Errorf("the host has got %s", all)
+		}
+		if s := r.module.Stats().Hosts[""]; s.Shadow.Delivered != 1 || s.Port.Opened != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestBadHostTakesNoAnswers: a host publishes more than it takes answers for. The
+// connection to the cloud and the other hosts do not wait for it.
+func TestBadHostTakesNoAnswers(t *testing.T) {
+	for _, qos := range []int{0, 1} {
+		t.Run(fmt.Sprint("QoS ", qos), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBroker(t, ccmtest.BrokerOptions{WritesPending: 1000})
+				bad, good := newHand(t, ccmtest.Line{Baud: 115200}), newHand(t, ccmtest.Line{})
+				r := up(t, ccm.Config{ID: "dev", Hosts: []ccm.HostConfig{bad.config("bad"), good.config("good")}, Cloud: via(b)})
+				time.Sleep(time.Second)
+				good.asks(sub(1, "t"), null(1))
+				bad.uart.Module().Stall(true)
+				for i := range 200 {
+					bad.send(pub(fmt.Sprint(i), "x", "x", qos) + "\n")
+				}
+				time.Sleep(time.Second)
+				if got := b.Messages("x"); len(got) != 200 {
+					t.Errorf("%d messages of the bad host", len(got))
+				}
+				publish(t, b, "t", "hello")
+				good.want("messages", message("t", "hello"))
+				good.asks(pub("2", "y", "x", 1), null(2))
+				bad.uart.Module().Stall(false)
+				time.Sleep(5 * time.Second)
+				if n := len(bad.got()); n != 200 {
+					t.Errorf("%d answers at last", n)
+				}
+				if st := r.module.Stats(); st.Refused != 0 || st.Cloud.Lost != 0 {
+					t.Errorf("%+v", st)
+				}
+			})
+		})
+	}
+}
+
 // TestBadHostAway: the port is gone. Messages wait for ten seconds.
 func TestBadHostAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

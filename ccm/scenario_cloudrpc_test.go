@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/ccmkit/ccmkit/ccm"
 	"github.com/ccmkit/ccmkit/ccm/ccmtest"
+	"github.com/ccmkit/ccmkit/ccm/cloud"
 	"github.com/ccmkit/ccmkit/jsonrpc"
 )
 
@@ -261,6 +263,25 @@ func TestCloudRPCSlow(t *testing.T) {
 	})
 }
 
+// TestCloudRPCPublishLate: who publishes through the module from the cloud is told
+// too, after ten seconds, that the message waits.
+func TestCloudRPCPublishLate(t *testing.T) {
+	for range 10 {
+		synctest.Test(t, func(t *testing.T) {
+			r, _, _, c := calledModule(t, ccm.Config{})
+			c.b.SetAcks(ccmtest.Ack{Delay: 15 * time.Second})
+			frame := call("1", "MQTT.Pub", `{"topic":"t","message":"x","qos":1}`)
+			c.asks(frame, "")
+			time.Sleep(10 * time.Second)
+			c.wants(frame, `{"id":1,"result":{"queued":true}}`)
+			time.Sleep(time.Minute)
+			if st := r.module.Stats().Outbox; st.Sent != 1 || st.Len != 0 {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
+}
+
 // TestCloudRPCNoHost: a module without a host named "" has nobody to ask.
 func TestCloudRPCNoHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -313,6 +334,85 @@ func TestCloudRPCBehindQueue(t *testing.T) {
 	})
 }
 
+// TestCloudRPCSession: a call that has waited in the session at the broker is
+// answered, though it comes before the subscriptions are.
+func TestCloudRPCSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(t, ccmtest.BrokerOptions{Observer: func(e ccmtest.BrokerEvent) {
+			if e.Kind == ccmtest.BrokerSubscribe {
+				time.Sleep(time.Second)
+			}
+		}})
+		cfg := ccm.Config{ID: "dev", Cloud: via(b)}
+		cfg.Cloud.PersistentSession = true
+		r := up(t, cfg)
+		c := newCaller(t, b)
+		b.Stop()
+		r.offline()
+		c.asks(call("1", "RPC.Ping", ""), "")
+		b.Start()
+		r.online()
+		time.Sleep(time.Second)
+		c.wants("the call", `{"id":1,"result":{"channel_info":""}}`)
+	})
+}
+
+// TestCloudRPCRetained: a call that the broker has kept is not served again at
+// every connect.
+func TestCloudRPCRetained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _, _, c := calledModule(t, ccm.Config{})
+		var n atomic.Int64
+		r.module.HandleFunc("Test.Once", func(context.Context, *jsonrpc.Response, *jsonrpc.Request) { n.Add(1) })
+		if err := c.b.Publish("dev/rpc/Test.Once", 1, true, []byte(`{"id":1,"src":"me"}`)); err != nil {
+			t.Error(err)
+		}
+		c.wants("the call", `{"id":1,"result":null}`)
+		for range 3 {
+			c.b.Kick("dev")
+			r.offline()
+			r.online()
+			time.Sleep(time.Second)
+		}
+		c.wants("later", "")
+		if st := r.module.Stats(); n.Load() != 1 || st.CloudInvalid != 3 {
+			t.Errorf("served %d times, %d dropped", n.Load(), st.CloudInvalid)
+		}
+	})
+}
+
+// TestCloudRPCTooLong: the caller is told of an answer that is longer than the
+// connection takes.
+func TestCloudRPCTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _, _, c := calledModule(t, ccm.Config{})
+		r.module.HandleFunc("Test.Long", func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) {
+			w.Result([]byte(`"` + strings.Repeat("x", cloud.DefaultMaxPacket) + `"`))
+		})
+		c.asks(call("1", "Test.Long", ""), `{"id":1,"error":{"code":413,"message":"the reply is too long"}}`)
+	})
+}
+
+// TestCloudRPCDenied: a host that is refused the subscription of the module does not
+// end that for good.
+func TestCloudRPCDenied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, h, _, c := calledModule(t, ccm.Config{})
+		c.b.Deny("dev/rpc/#")
+		h.asks(sub(1, "dev/rpc/#"), `{"id":1,"error":{"code":403,"message":"the broker refuses the subscription"}}`)
+		for range 2 {
+			c.b.Kick("dev")
+			r.offline()
+			r.online()
+		}
+		c.b.Deny()
+		c.b.Kick("dev")
+		r.offline()
+		r.online()
+		c.asks(call("2", "RPC.Ping", ""), `{"id":2,"result":{"channel_info":""}}`)
+	})
+}
+
 // TestCloudRPCUnsent: an answer that cannot be sent any more is counted and
 // logged.
 func TestCloudRPCUnsent(t *testing.T) {
@@ -325,7 +425,7 @@ func TestCloudRPCUnsent(t *testing.T) {
 		c.b.Stop()
 		r.offline()
 		close(release)
-		synctest.Wait()
+		time.Sleep(11 * time.Second)
 		if st := r.module.Stats(); st.CloudUnsent != 1 {
 			t.Errorf("%+v", st)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/ccmkit/ccmkit/ccm"
 	"github.com/ccmkit/ccmkit/ccm/ccmtest"
 	"github.com/ccmkit/ccmkit/framing"
+	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 	"github.com/ccmkit/ccmkit/shadow"
 )
 
@@ -73,6 +74,33 @@ func TestScenario11(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestScenario11Slow: at 9600 baud such a delta takes more than ten seconds.
+func TestScenario11Slow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud(t)
+		h := newHand(t, ccmtest.Line{Baud: 9600}) // it reports nothing, so that nothing is sent again
+		r := up(t, ccm.Config{ID: "lamp", Hosts: []ccm.HostConfig{h.config("")}, Cloud: via(c), Shadow: ccm.ShadowConfig{Backend: ccm.AWS}})
+		time.Sleep(10 * time.Second)
+		h.got()
+		desired := `{"last":1`
+		for i := 0; len(desired) < 7800; i++ {
+			desired += fmt.Sprintf(`,"k%d":"%s"`, i, strings.Repeat("x", 110))
+		}
+		set(t, c, "lamp", desired+"}")
+		time.Sleep(time.Minute)
+		all := `{}`
+		for _, line := range h.got() {
+			all = string(mjson.Merge(nil, []byte(all), mjson.Find([]byte(line), "$.params").Raw))
+		}
+		if !shadow.Equal([]byte(all), []byte(desired+"}")) {
+			t.Errorf("the host has %d bytes of %d", len(all), len(desired)+1)
+		}
+		if st := r.module.Stats().Hosts[""].Shadow; st.Delivered != 1 || st.Undelivered != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
 }
 
 // TestScenario11Misfit: a value that fits in no frame is logged and counted, and

@@ -1,7 +1,9 @@
 package ccm_test
 
 import (
+	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/ccmkit/ccmkit/ccm"
 	"github.com/ccmkit/ccmkit/ccm/ccmtest"
+	"github.com/ccmkit/ccmkit/ccm/cloud"
 )
 
 // sub is a call of MQTT.Sub.
@@ -276,6 +279,143 @@ func TestScenario4Hosts(t *testing.T) {
 		}
 		if s := r.module.Stats(); s.Delivered != 5 || s.Arrived != 3 {
 			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// unsub is a call of MQTT.Unsub.
+func unsub(id int, filter string) string {
+	return fmt.Sprintf(`{"id":%d,"method":"MQTT.Unsub","params":{"topic":"%s"}}`, id, filter)
+}
+
+// twoHands runs a module with two hosts that are played by hand.
+func twoHands(t testing.TB, change func(cfg *ccm.Config)) (r *rig, a, b *hand, broker *ccmtest.Broker) {
+	t.Helper()
+	broker = newBroker(t, ccmtest.BrokerOptions{})
+	a, b = newHand(t, ccmtest.Line{}), newHand(t, ccmtest.Line{})
+	cfg := ccm.Config{ID: "dev", Hosts: []ccm.HostConfig{a.config("a"), b.config("b")}, Cloud: via(broker)}
+	if change != nil {
+		change(&cfg)
+	}
+	return up(t, cfg), a, b, broker
+}
+
+// TestScenario4Share: messages of a shared subscription come, with a wildcard and
+// without.
+func TestScenario4Share(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, h, b := handAndBroker(t, ccm.Config{})
+		h.asks(sub(1, "$share/group/t"), null(1))
+		h.asks(sub(2, "$share/group/u/+"), null(2))
+		publish(t, b, "t", "one")
+		publish(t, b, "u/x", "two")
+		h.want("messages", message("t", "one"), message("u/x", "two"))
+		h.asks(unsub(3, "$share/group/t"), null(3))
+		publish(t, b, "t", "three")
+		h.want("no subscription")
+	})
+}
+
+// TestScenario4Denied: what the broker refuses to one host, no host is subscribed
+// to any more, though it was granted to another one before.
+func TestScenario4Denied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := new(logbook)
+		r, one, two, b := twoHands(t, func(cfg *ccm.Config) { cfg.Logger = log.logger() })
+		one.asks(sub(1, "t"), null(1))
+		b.Deny("t")
+		two.asks(sub(1, "t"), `{"id":1,"error":{"code":403,"message":"the broker refuses the subscription"}}`)
+		for _, name := range []string{"a", "b"} {
+			log.want(t, "level=WARN", "the broker refuses a subscription", "host="+name, "filter=t")
+		}
+		b.Deny()
+		b.Kick("dev")
+		r.offline()
+		r.online()
+		publish(t, b, "t", "x")
+		two.asks(sub(2, "t"), null(2))
+		publish(t, b, "t", "y")
+		one.want("no subscription")
+		two.want("messages", message("t", "y"))
+		one.asks(sub(2, "t"), null(2))
+		publish(t, b, "t", "z")
+		one.want("messages", message("t", "z"))
+	})
+}
+
+// TestScenario4Meanwhile: one host subscribes while the other one unsubscribes.
+func TestScenario4Meanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var meanwhile func()
+		_, one, two, b := twoHands(t, func(cfg *ccm.Config) {
+			cfg.Cloud.CheckTopic = func(filter string) error {
+				if f := meanwhile; f != nil && filter == "t" {
+					meanwhile = nil
+					f()
+				}
+				return nil
+			}
+		})
+		one.asks(sub(1, "t"), null(1))
+		meanwhile = func() {
+			two.send(sub(1, "t") + "\n")
+			for range 10000 { // the module may go as far as it can
+				runtime.Gosched()
+			}
+		}
+		one.asks(unsub(2, "t"), null(2))
+		two.want("answer", null(1))
+		publish(t, b, "t", "x")
+		two.want("messages", message("t", "x"))
+		one.want("no subscription")
+	})
+}
+
+// TestScenario4Busy: MQTT.Unsub of a host with too many open requests is refused,
+// and has no effect.
+func TestScenario4Busy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, h, b := handAndBroker(t, ccm.Config{})
+		h.asks(sub(1, "t"), null(1))
+		b.SetAcks(ccmtest.Ack{Drop: true})
+		for i := range 256 {
+			h.asks(pub(fmt.Sprint(100+i), "x", "x", 1), "")
+		}
+		h.asks(unsub(2, "t"), `{"id":2,"error":{"code":429,"message":"busy"}}`)
+		time.Sleep(10 * time.Second)
+		h.got()
+		publish(t, b, "t", "x")
+		h.want("still subscribed", message("t", "x"))
+		h.asks(unsub(3, "t"), null(3))
+		if n := len(b.Events(ccmtest.BrokerUnsubscribe)); n != 1 {
+			t.Errorf("%d times unsubscribed", n)
+		}
+	})
+}
+
+// TestSubscribe: what the broker refuses to the program that embeds the module
+// leaves nothing behind, so that trying again does not count twice.
+func TestSubscribe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _, b := handAndBroker(t, ccm.Config{})
+		n := 0
+		try := func() error {
+			return r.module.Subscribe(t.Context(), "t", 1, func(string, []byte) { n++ })
+		}
+		b.Deny("t")
+		for range 3 {
+			if _, denied := errors.AsType[*cloud.SubscribeError](try()); !denied {
+				t.Error("not denied")
+			}
+		}
+		b.Deny()
+		if err := try(); err != nil {
+			t.Error(err)
+		}
+		publish(t, b, "t", "x")
+		synctest.Wait()
+		if n != 1 {
+			t.Errorf("called %d times", n)
 		}
 	})
 }

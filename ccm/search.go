@@ -52,7 +52,7 @@ func (i *HostInfo) Generation() string {
 
 // search finds out who is at the other end, on a goroutine of its own, which
 // stays only if there is a watchdog.
-func (l *link) search(first bool) {
+func (l *link) search() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.again = true
@@ -60,9 +60,65 @@ func (l *link) search(first bool) {
 	case l.look <- struct{}{}:
 	default:
 	}
-	if !l.searching && l.ctx.Err() == nil {
+	if !l.searching && !l.ended {
 		l.searching = true
-		l.searches.Go(func() { l.h.search(l, first) })
+		l.searches.Go(func() { l.h.search(l) })
+	}
+}
+
+// end lets no search begin any more, and waits for the end of the one that goes
+// on.
+func (l *link) end() {
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+	l.searches.Wait()
+}
+
+// lineEnd sends a line end, unless one is on its way, and returns nil when the
+// link has ended. tell has the shadow deliver what differs when it has left.
+func (l *link) lineEnd(tell bool) *blank {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.blank
+	if b == nil && !l.ended {
+		b = &blank{over: make(chan struct{})}
+		l.blank = b
+		l.searches.Go(func() { l.writeBlank(b) })
+	}
+	if b != nil && tell {
+		b.tell = true
+	}
+	return b
+}
+
+// writeBlank writes a line end, for as long as that takes.
+func (l *link) writeBlank(b *blank) {
+	b.sent = l.frames.WriteFrame(nil) == nil
+	l.mu.Lock()
+	l.blank = nil
+	tell := b.tell
+	l.mu.Unlock()
+	close(b.over)
+	if tell && b.sent {
+		l.h.syncer.HostReady()
+	}
+}
+
+// endLine ends what the host may have read of half a line. It reports false if the
+// line takes nothing for long.
+func (l *link) endLine() bool {
+	b := l.lineEnd(false)
+	if b == nil {
+		return false
+	}
+	t := time.NewTimer(answerLife)
+	defer t.Stop()
+	select {
+	case <-b.over:
+		return b.sent
+	case <-t.C:
+		return false
 	}
 }
 
@@ -81,17 +137,15 @@ func (l *link) next() bool {
 }
 
 // search finds out who is there, as often as it is asked to.
-func (h *Host) search(l *link, first bool) {
+func (h *Host) search(l *link) {
 	for l.next() {
 		h.setState(HostSearching, nil)
-		// A line end, for what the host may have read of half a line.
-		if l.frames.WriteFrame(nil) == nil && first {
-			l.conn.Notify(l.ctx, "Sys.Init", "")
-			first = false
+		if l.endLine() && !h.told {
+			h.told = l.conn.Notify(l.ctx, "Sys.Init", "") == nil
 		}
 		info, there := h.identify(l.ctx, l)
-		if l.ctx.Err() != nil {
-			return // the port is gone, and says nothing about the host
+		if l.over() {
+			return // the port was not there, which tells nothing of the host
 		}
 		h.found(info, there)
 		if h.cfg.Watchdog.Interval > 0 {
@@ -106,10 +160,8 @@ func (h *Host) identify(ctx context.Context, l *link) (info HostInfo, there bool
 	text, answered := ask(ctx, l, "Sys.Info", searchTries, 0)
 	if text != nil {
 		info.parse(text)
-		if info.FrameLimit > 0 {
-			l.frames.SetMaxWrite(h.frameLimit(info.FrameLimit))
-		}
 	}
+	l.frames.SetMaxWrite(h.frameLimit(info.FrameLimit)) // another firmware may run than before
 	for _, method := range []string{"RPC.List", "rpc.list"} {
 		patience := time.Duration(0)
 		if answered {
@@ -140,9 +192,7 @@ func ask(ctx context.Context, l *link, method string, tries int, patience time.D
 		if sent < tries {
 			sent++
 			calls.Go(func() {
-				text, err := l.conn.Call(ctx, nil, method, "")
-				_, is := errors.AsType[*jsonrpc.Error](err)
-				if err == nil || is && !errors.Is(err, jsonrpc.ErrTimeout) {
+				if text, err := l.conn.Call(ctx, nil, method, ""); err == nil || fromHost(err) {
 					answers <- text
 				}
 			})
@@ -153,8 +203,17 @@ func ask(ctx context.Context, l *link, method string, tries int, patience time.D
 		case <-again.C:
 		case <-ctx.Done():
 			return nil, false
+		case <-l.conn.Done():
+			return nil, false
 		}
 	}
+}
+
+// fromHost reports whether the error of a call is an answer of the host, and not
+// one of those that the connection gives by itself.
+func fromHost(err error) bool {
+	e, is := errors.AsType[*jsonrpc.Error](err)
+	return is && e != jsonrpc.ErrTimeout && e != jsonrpc.ErrBusy
 }
 
 // found notes the outcome of a search.
@@ -195,7 +254,7 @@ func (h *Host) restarted() {
 	l := h.link
 	h.mu.Unlock()
 	if l != nil {
-		l.search(false)
+		l.search()
 	}
 }
 

@@ -41,8 +41,6 @@ func (h *Host) deliverDelta(ctx context.Context, delta []byte) error {
 	if l == nil {
 		return ErrHostDown
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerLife)
-	defer cancel()
 	limit := l.frames.FrameLimit()
 	parts, misfits := shadow.Split(delta, func(part []byte) bool {
 		return limit == 0 || len(`{"method":"Shadow.Delta","params":}`)+len(part) <= limit
@@ -52,12 +50,24 @@ func (h *Host) deliverDelta(ctx context.Context, delta []byte) error {
 		h.m.complain("delta not delivered: longer than the host takes", h.cfg.Name, "values", misfits[:min(len(misfits), maxNamed)])
 	}
 	for _, part := range parts {
-		if err := l.conn.NotifyWritten(ctx, "Shadow.Delta", "%s", part); err != nil {
+		if err := l.tellDelta(ctx, part); err != nil {
 			return err
 		}
 		h.m.stats.deltas.Add(1)
 	}
 	return nil
+}
+
+// tellDelta sends a part of a delta. If it cannot be sent now, though the link
+// goes on, what differs is delivered again when the line takes something.
+func (l *link) tellDelta(ctx context.Context, part []byte) error {
+	limited, cancel := context.WithTimeout(ctx, answerLife)
+	defer cancel()
+	err := l.conn.NotifyWritten(limited, "Shadow.Delta", "%s", part)
+	if ctx.Err() == nil && (limited.Err() != nil || errors.Is(err, jsonrpc.ErrTooLong)) {
+		l.lineEnd(true)
+	}
+	return err
 }
 
 // maxNamed is how many values that are too long a record of the log names.

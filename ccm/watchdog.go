@@ -2,10 +2,8 @@ package ccm
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"github.com/ccmkit/ccmkit/jsonrpc"
 	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 )
 
@@ -27,10 +25,13 @@ func (h *Host) watch(ctx context.Context, l *link) {
 			}
 		}
 		answered, anew := h.alive(ctx, l)
+		if ctx.Err() != nil || l.over() || len(l.look) > 0 { // that is why there was no answer
+			continue
+		}
 		switch {
 		case anew:
 			l.conn.NewSession()
-			l.search(false)
+			l.search()
 		case answered:
 			misses = 0
 		default:
@@ -56,8 +57,7 @@ func (h *Host) alive(ctx context.Context, l *link) (answered, anew bool) {
 	defer cancel()
 	text, err := l.conn.Call(ctx, nil, method, "")
 	if err != nil {
-		_, is := errors.AsType[*jsonrpc.Error](err)
-		return is && !errors.Is(err, jsonrpc.ErrTimeout), false
+		return fromHost(err), false
 	}
 	boot := mjson.Find(text, "$.boot")
 	return true, boot.Exists() && boot.String() != info.Boot

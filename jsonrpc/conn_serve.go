@@ -181,11 +181,36 @@ func (c *Conn) detach() bool {
 
 // undetach sends an answer that came later.
 func (c *Conn) undetach(w *Response) {
-	c.detached.Add(-1)
 	o := c.out.get()
 	o.frame = append(o.frame, w.buf...)
-	c.reply(w, o, c.send)
+	c.reply(w, o, c.sendAside)
+	c.detached.Add(-1)
 	c.owed.done()
+}
+
+// sendAside queues a detached answer. It does not wait: whoever answers may serve
+// other connections too. An answer that finds no room keeps its place among the
+// detached ones until it is queued or dropped.
+func (c *Conn) sendAside(o *outFrame) {
+	c.owed.add()
+	select {
+	case c.out.queue <- o:
+		return
+	default:
+	}
+	c.lane.start.Lock()
+	defer c.lane.start.Unlock()
+	if c.lane.closed {
+		c.unsent(o, ErrClosed)
+		c.owed.done()
+		return
+	}
+	c.detached.Add(1)
+	c.workers.Go(func() {
+		c.send(o)
+		c.detached.Add(-1)
+		c.owed.done()
+	})
 }
 
 // panicked counts a handler that did not return, and tells the observer why.

@@ -294,6 +294,41 @@ func TestDetachLimits(t *testing.T) {
 	})
 }
 
+// TestDetachStuck: whoever gives a detached answer does not wait for a peer that
+// takes nothing. Answers that find no room still count as detached.
+func TestDetachStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mux := sumMux()
+		var parked []*jsonrpc.Response
+		mux.HandleFunc("Park", func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) { parked = append(parked, w.Detach()) })
+		b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Handler: mux, MaxHandlers: 5, WriteQueue: 1})
+		b.end.Stall(true)
+		for i := range 5 {
+			b.send(fmt.Sprintf(`{"id":%d,"method":"Park"}`+"\n", i))
+		}
+		begin := time.Now()
+		for _, d := range parked {
+			d.Result([]byte("1"))
+		}
+		if d := time.Since(begin); d != 0 {
+			t.Errorf("waited for %v", d)
+		}
+		for i := 5; i < 8; i++ { // there is room for two: one is being written, one queued
+			b.send(fmt.Sprintf(`{"id":%d,"method":"Park"}`+"\n", i))
+		}
+		if st := b.conn.Stats(); st.Busy != 1 {
+			t.Errorf("busy %d", st.Busy)
+		}
+		b.end.Stall(false)
+		time.Sleep(time.Second)
+		if n := len(b.lines()); n != 5+1 {
+			t.Errorf("%d answers", n)
+		}
+		b.close()
+		parked[5].Result(nil) // after the end
+	})
+}
+
 // TestRunWaits: Run returns only after every handler has, handlers see the end
 // in their ctx, and those that wait in the queue do not start any more.
 func TestRunWaits(t *testing.T) {

@@ -133,8 +133,8 @@ func (w *Response) Fail(err error) {
 }
 
 // Detach lets the answer be given after the handler has returned, from any one
-// goroutine: it returns a Response of its own that is sent as soon as it is
-// answered. w takes no more answers. A detached answer holds no place in the
+// goroutine, which does not wait for the peer: it returns a Response of its own
+// that is sent as soon as it is answered. w takes no more answers. A detached answer holds no place in the
 // connection's lane, but every request that needs one must get it in the end.
 // On an Engine, which cannot send later, the request stays unanswered. When
 // MaxHandlers answers are detached already, the call is answered CodeBusy and
