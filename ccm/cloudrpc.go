@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ccmkit/ccmkit/ccm/cloud"
@@ -57,10 +58,11 @@ func (m *Module) cloudCall(msg *cloud.Message) {
 		})
 		return
 	}
+	serve := m.serverOf(c)
 	m.workers.Go(func() {
 		defer func() { <-m.calls }()
 		m.within(answerLife, func(ctx context.Context) {
-			answer := m.serveCloudCall(ctx, c)
+			answer := serve(ctx)
 			m.within(answerLife, func(ctx context.Context) {
 				m.reply(c, answer, func(msg cloud.Message) error { return m.publishSoon(ctx, msg) })
 			})
@@ -163,21 +165,38 @@ func withParams(frame, params []byte) []byte {
 	return append(append(out, ','), frame[1:]...)
 }
 
-// serveCloudCall runs a call and returns the answer, or nothing. The methods of
-// the module come first, then those of the hosts.
-func (m *Module) serveCloudCall(ctx context.Context, c *cloudCall) []byte {
+// serverOf returns what runs a call and returns the answer, or nothing. The
+// methods of the module come first, then those of the hosts.
+func (m *Module) serverOf(c *cloudCall) func(ctx context.Context) []byte {
 	if h, _ := m.mux.Lookup(c.msg.Method()); h != nil {
-		return jsonrpc.ServeCodes(ctx, nil, &c.msg, m.loud(h), jsonrpc.ManagementCode)
+		return func(ctx context.Context) []byte {
+			return jsonrpc.ServeCodes(ctx, nil, &c.msg, m.loud(h), jsonrpc.ManagementCode)
+		}
 	}
 	h, method := m.hostMethod(string(c.msg.Method()))
 	if h == nil {
-		if c.msg.IsNotification() {
-			return nil
+		return func(context.Context) []byte {
+			if c.msg.IsNotification() {
+				return nil
+			}
+			return jsonrpc.AppendError(nil, c.msg.ID(), jsonrpc.ManagementCode(jsonrpc.CodeMethodNotFound),
+				"No handler for "+clip(string(c.msg.Method())), nil)
 		}
-		return jsonrpc.AppendError(nil, c.msg.ID(), jsonrpc.ManagementCode(jsonrpc.CodeMethodNotFound),
-			"No handler for "+clip(string(c.msg.Method())), nil)
 	}
-	return forward(ctx, h, method, c)
+	before, turn := h.turn, make(chan struct{})
+	h.turn = turn
+	return func(ctx context.Context) []byte {
+		var once sync.Once
+		pass := func() { once.Do(func() { close(turn) }) }
+		defer pass()
+		if before != nil {
+			select {
+			case <-before:
+			case <-ctx.Done():
+			}
+		}
+		return forward(ctx, h, method, c, pass)
+	}
 }
 
 // loud returns a handler whose panics are logged. They are answered all the same.
@@ -207,8 +226,9 @@ func (m *Module) hostMethod(method string) (*Host, string) {
 	return m.Host(""), method
 }
 
-// forward has a host answer. Its codes pass unchanged.
-func forward(ctx context.Context, h *Host, method string, c *cloudCall) []byte {
+// forward has a host answer. Its codes pass unchanged. pass is called when the next
+// call may be sent to the host, unless forward returns before.
+func forward(ctx context.Context, h *Host, method string, c *cloudCall, pass func()) []byte {
 	format, args := "", []any(nil)
 	if p := c.msg.Params(); p != nil {
 		format, args = "%s", []any{p}
@@ -219,7 +239,7 @@ func forward(ctx context.Context, h *Host, method string, c *cloudCall) []byte {
 		}
 		return nil
 	}
-	result, err := h.Call(ctx, nil, method, format, args...)
+	result, err := h.call(ctx, nil, pass, method, format, args...)
 	if err == nil {
 		return jsonrpc.AppendResult(nil, c.msg.ID(), result)
 	}

@@ -51,6 +51,7 @@ type Host struct {
 	syncer *shadow.Syncer // nil without a shadow
 	take   chan *takeover // asks for the port; the link must be closed then
 	told   bool           // Sys.Init was sent; belongs to the search
+	turn   chan struct{}  // closed when the last call from the cloud is on its way; belongs to the router
 
 	mu       sync.Mutex
 	state    HostState
@@ -119,11 +120,16 @@ func (h *Host) start(ctx context.Context) {
 // for ten seconds. See [jsonrpc.Conn.Call] for the format and the errors; those
 // that the host answers are a [*jsonrpc.Error].
 func (h *Host) Call(ctx context.Context, dst []byte, method, format string, args ...any) ([]byte, error) {
+	return h.call(ctx, dst, nil, method, format, args...)
+}
+
+// call is Call; see [jsonrpc.Conn.CallQueued] for queued.
+func (h *Host) call(ctx context.Context, dst []byte, queued func(), method, format string, args ...any) ([]byte, error) {
 	l, err := h.attached(ctx)
 	if err != nil {
 		return dst, err
 	}
-	return l.conn.Call(ctx, dst, method, format, args...)
+	return l.conn.CallQueued(ctx, dst, queued, method, format, args...)
 }
 
 // Notify sends the host a notification, and returns when it has been written.

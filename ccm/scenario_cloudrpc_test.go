@@ -3,6 +3,7 @@ package ccm_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -330,6 +331,38 @@ func TestCloudRPCBehindQueue(t *testing.T) {
 		time.Sleep(time.Minute)
 		if st := r.module.Stats(); st.CloudUnsent != 0 || st.Outbox.Len != 0 {
 			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// TestCloudRPCOrder: what the cloud has for a host is sent in the order in which it
+// came, though the answers do not come.
+func TestCloudRPCOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, h, _, c := calledModule(t, ccm.Config{})
+		var mu sync.Mutex
+		var got []string
+		h.answer(func(line string) (string, bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			_, params, _ := strings.Cut(line, `"params":`)
+			got = append(got, params)
+			return "", true
+		})
+		var want []string
+		for i := range 20 {
+			frame := fmt.Sprintf(`{"method":"Set","params":[%d]}`, i)
+			if i%3 == 0 {
+				frame = call(fmt.Sprint(i+1), "Set", fmt.Sprintf("[%d]", i))
+			}
+			publish(t, c.b, "dev/rpc", frame)
+			want = append(want, fmt.Sprintf("[%d]}", i))
+		}
+		time.Sleep(time.Second)
+		mu.Lock()
+		defer mu.Unlock()
+		if !slices.Equal(got, want) {
+			t.Errorf("the host received %q", got)
 		}
 	})
 }

@@ -25,6 +25,13 @@ import (
 // A handler may call the peer that called it. While it waits in a call that was
 // given its own ctx, or one derived from it, the next request may run.
 func (c *Conn) Call(ctx context.Context, dst []byte, method, format string, args ...any) ([]byte, error) {
+	return c.CallQueued(ctx, dst, nil, method, format, args...)
+}
+
+// CallQueued is Call, but calls queued, if that is not nil, when the frame is in
+// the queue of what is to be written, which keeps its order. If queued was not
+// called when CallQueued returns, it will not be.
+func (c *Conn) CallQueued(ctx context.Context, dst []byte, queued func(), method, format string, args ...any) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return dst, err
 	}
@@ -43,7 +50,7 @@ func (c *Conn) Call(ctx context.Context, dst []byte, method, format string, args
 		return dst, c.refuse(p.frame)
 	}
 	leaveLane(ctx)
-	if err := c.await(ctx, p); err != nil {
+	if err := c.await(ctx, p, queued); err != nil {
 		return dst, err
 	}
 	return p.dst, nil
@@ -166,7 +173,7 @@ func (c *Conn) refuse(frame []byte) error {
 }
 
 // await sends a call, again after RetryAfter if need be, and waits for its end.
-func (c *Conn) await(ctx context.Context, p *call) error {
+func (c *Conn) await(ctx context.Context, p *call, queued func()) error {
 	_, bounded := ctx.Deadline()
 	var end time.Time
 	if !bounded {
@@ -175,6 +182,9 @@ func (c *Conn) await(ctx context.Context, p *call) error {
 	for try := 0; ; try++ {
 		if err := c.sendCall(ctx, p); err != nil {
 			return err
+		}
+		if try == 0 && queued != nil {
+			queued()
 		}
 		due, last := end, try >= c.opts.Retries
 		if !last {

@@ -336,3 +336,13 @@ func TestResultsAreNew(t *testing.T) {
 		}
 	}
 }
+
+// TestMisfitPath: the path of a misfit is cut.
+func TestMisfitPath(t *testing.T) {
+	for n, want := range map[int]int{254: 255, 255: 256, 256: 256, 1000: 256} {
+		_, bad := shadow.Split([]byte(`{"`+strings.Repeat("n", n)+`":1}`), limit(5))
+		if len(bad) != 1 || len(bad[0].Path) != want {
+			t.Errorf("a name of %d bytes: %v", n, bad)
+		}
+	}
+}

@@ -12,7 +12,7 @@ const (
 	EventUndelivered                      // the host could not take Text, a delta (Err)
 	EventSuppressed                       // Text, a delta, tells the host nothing new
 	EventStale                            // Text, a delta, is older than what is known
-	EventLost                             // a delta had to be dropped or is no object; the document will be fetched
+	EventLost                             // a delta is no object (Err), or had to be dropped and the document will be fetched
 	EventReported                         // the cloud has taken Text, a patch
 	EventRejected                         // Text, a patch, was dropped (Err): the cloud will never take it
 	EventFailed                           // a request has failed (Err) and will be repeated; a patch is in Text

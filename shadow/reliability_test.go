@@ -414,3 +414,55 @@ func TestSpelling(t *testing.T) {
 		})
 	}
 }
+
+// TestDeletedWhileReporting: the document is fetched after a deletion that comes
+// while an update is under way which then fails.
+func TestDeletedWhileReporting(t *testing.T) {
+	bubble(t, shadow.Config{}, func(r *rig) {
+		r.cloud.editText("desired", `{"a":1}`)
+		r.host.deaf = true
+		r.online()
+		r.settle()
+		r.happened()
+		r.cloud.mu.Lock()
+		r.cloud.fault = func(op string, _ object) fault { return fault{code: map[string]int{"/update": 500}[op]} }
+		r.cloud.mu.Unlock()
+		r.cloud.remove()
+		time.Sleep(oneWay / 2)
+		r.syncer.Report([]byte(`{"b":1}`))
+		time.Sleep(2*oneWay + time.Millisecond)
+		r.expect("events", r.happened(), "failed")
+		time.Sleep(3 * oneWay)
+		if doc, _ := r.syncer.Document(); doc.Desired != nil {
+			t.Errorf("desired %s", doc.Desired)
+		}
+	})
+}
+
+// TestRefusedAndReconnected: a new connection does not shorten the rest after a
+// refusal, but that after a time-out.
+func TestRefusedAndReconnected(t *testing.T) {
+	for _, c := range []struct{ code, updates int }{{403, 1}, {429, 1}, {500, 2}} {
+		bubble(t, shadow.Config{}, func(r *rig) {
+			r.online()
+			r.settle()
+			r.cloud.mu.Lock()
+			r.cloud.fault = func(op string, _ object) fault { return fault{code: map[string]int{"/update": c.code}[op]} }
+			r.cloud.mu.Unlock()
+			r.syncer.Report([]byte(`{"a":1}`))
+			time.Sleep(2*oneWay + time.Millisecond)
+			r.offline()
+			r.online()
+			time.Sleep(4*oneWay + time.Millisecond) // a subscription and an update
+			updates := 0
+			for _, s := range r.cloud.sent() {
+				if s != "get" {
+					updates++
+				}
+			}
+			if updates != c.updates {
+				t.Errorf("%d: %d updates", c.code, updates)
+			}
+		})
+	}
+}

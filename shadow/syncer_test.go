@@ -406,3 +406,41 @@ func TestFullQueue(t *testing.T) {
 		}
 	})
 }
+
+// TestObeyedInParts: a delta that the host has obeyed in several reports is
+// delivered again when the host has changed its mind.
+func TestObeyedInParts(t *testing.T) {
+	bubble(t, shadow.Config{}, func(r *rig) {
+		r.host.deaf = true
+		r.online()
+		r.settle()
+		r.cloud.editText("desired", `{"x":1,"y":2}`)
+		r.settle()
+		for _, report := range []string{`{"first":1}`, `{"x":1}`, `{"y":2}`} { // the last two go as one
+			if err := r.syncer.Report([]byte(report)); err != nil {
+				t.Error(err)
+			}
+		}
+		r.settle()
+		r.syncer.Report([]byte(`{"x":5,"y":5}`))
+		r.settle()
+		r.expect("deltas", r.host.got(), `{"x":1,"y":2}`, `{"x":1,"y":2}`)
+	})
+}
+
+// TestDocumentVersion: the document that is known has the version of the last
+// delta.
+func TestDocumentVersion(t *testing.T) {
+	bubble(t, shadow.Config{}, func(r *rig) {
+		r.host.deaf = true
+		r.online()
+		r.settle()
+		for range 3 {
+			r.cloud.editText("desired", `{"a":1}`)
+		}
+		r.settle()
+		if doc, _ := r.syncer.Document(); doc.Version != 3 {
+			t.Errorf("version %d", doc.Version)
+		}
+	})
+}

@@ -797,3 +797,19 @@ func TestBrokerWillOrder(t *testing.T) {
 		}
 	})
 }
+
+// TestBrokerLateAcks: PUBACKs that are due at the same time come in order.
+func TestBrokerLateAcks(t *testing.T) {
+	bubble(t, ccmtest.BrokerOptions{}, func(t *testing.T, b *ccmtest.Broker) {
+		b.SetAcks(ccmtest.Ack{Delay: time.Minute})
+		c := connect(t, b, "dev", true)
+		for id := range uint16(10) {
+			c.publish("t", "x", 1, id+1)
+		}
+		for id := range uint16(10) {
+			if got := c.next().Details().MessageID; got != id+1 {
+				t.Errorf("PUBACK %d, want %d", got, id+1)
+			}
+		}
+	})
+}

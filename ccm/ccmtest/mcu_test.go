@@ -327,6 +327,9 @@ func TestHang(t *testing.T) {
 		if got := b.out(); got != "" {
 			t.Errorf("while it hangs: %q", got)
 		}
+		if calls := b.mcu.Calls(); len(calls) != 0 {
+			t.Errorf("while it hangs: %+v", calls)
+		}
 		b.mcu.Hang(false)
 		if got := b.out(); got != `{"id":1,"result":0}`+"\n" {
 			t.Errorf("when it goes on: %q", got)
@@ -556,6 +559,20 @@ func TestCancel(t *testing.T) {
 				t.Errorf("%s: %v after %v", name, err, time.Since(start))
 			}
 			cancel()
+		}
+	})
+}
+
+// TestDisarmed: a reset disarms both traps.
+func TestDisarmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, ccmtest.Line{}, ccmtest.MCUOptions{Report: ccmtest.ReportNone})
+		b.out()
+		b.mcu.ResetAfter(5, 5)
+		b.mcu.Reset(t.Context())
+		b.want(`{"id":1,"method":"Sum"}`+"\n", `{"id":1,"result":0}`+"\n")
+		if n := b.mcu.Stats().Resets; n != 1 {
+			t.Errorf("%d resets", n)
 		}
 	})
 }

@@ -62,9 +62,11 @@ func (t *Transport) Publish(ctx context.Context, topic string, qos byte, payload
 }
 
 // Subscribe has handle called for the messages that one of the filters matches,
-// once for each that does, one call at a time. Handlers may publish, and must not
-// keep or change payload. The errors are that of ctx, if it has ended, and
-// [ErrTopic], after which none of the filters is subscribed.
+// once for each that does, one call at a time. Handlers may publish, but not on
+// topics that this transport has subscribed: they would wait for themselves when
+// the queue is full. They must not keep or change payload. The errors are that of
+// ctx, if it has ended, and [ErrTopic], after which none of the filters is
+// subscribed.
 func (t *Transport) Subscribe(ctx context.Context, filters []string, _ byte, handle func(topic string, payload []byte)) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -323,8 +323,11 @@ func TestUnplug(t *testing.T) {
 		if _, err := u.Host().Write([]byte("to nobody")); err != nil {
 			t.Errorf("the host notices: %v", err)
 		}
-		u.Module().Plug()
 		p.Close()
+		if _, err := u.Module().Write([]byte("x")); !errors.Is(err, uart.ErrClosed) {
+			t.Errorf("a new port without the adapter: %v", err)
+		}
+		u.Module().Plug()
 		p, err = u.OpenModule(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -340,7 +343,7 @@ func TestUnplug(t *testing.T) {
 				kinds = append(kinds, e.Side.String()+" "+e.Kind.String()+fmt.Sprint(e.Level))
 			}
 		}
-		if want := []string{"module plugfalse", "module plugtrue", "module closefalse"}; !slices.Equal(kinds, want) {
+		if want := []string{"module plugfalse", "module closefalse", "module plugtrue"}; !slices.Equal(kinds, want) {
 			t.Errorf("trace %q", kinds)
 		}
 	})

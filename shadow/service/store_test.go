@@ -307,3 +307,29 @@ func TestDeletionTime(t *testing.T) {
 		}
 	})
 }
+
+// TestDeletionOrder: of deleted things the one is forgotten whose last shadow was
+// deleted first, whenever they were changed, and in whatever order the shadows of
+// each were.
+func TestDeletionOrder(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := open(t, service.WithDisk(service.Config{Dir: "d", MaxThings: 2}, faultfs.New()))
+		shadows := [][2]string{{"a", ""}, {"a", "x"}, {"b", ""}}
+		for _, i := range shadows {
+			mustUpdate(t, s, i[0], i[1], `{"reported":{"a":1}}`)
+			time.Sleep(time.Second)
+		}
+		for _, i := range [][2]string{{"a", "x"}, {"b", ""}, {"a", ""}} {
+			if err := s.Delete(t.Context(), i[0], i[1]); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		mustUpdate(t, s, "c", "", `{"reported":{"a":1}}`)
+		for i, want := range []int64{1, 1, 0} {
+			if v := s.Version(shadows[i][0], shadows[i][1]); v != want {
+				t.Errorf("%q is at version %d, want %d", shadows[i], v, want)
+			}
+		}
+	})
+}
