@@ -132,6 +132,9 @@ func (s *Syncer) receive(ctx context.Context) {
 		last := max(l.fetched, l.newest)
 		if d.Version <= last {
 			s.note(Event{Kind: EventStale, Text: d.State, Version: d.Version})
+			if s.unknown(d.State) {
+				s.refetch() // unless it is an old one that comes late, versions have started anew
+			}
 			return
 		}
 		if d.Patch && d.Version > last+1 {
@@ -145,6 +148,14 @@ func (s *Syncer) receive(ctx context.Context) {
 		return
 	}
 	s.deliver(ctx, delta, news)
+}
+
+// unknown reports whether something of a delta is not desired, as far as is known.
+func (s *Syncer) unknown(delta []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rest, err := Diff(delta, s.base.Desired)
+	return err == nil && !empty(rest)
 }
 
 // change changes the desired state by a delta, and returns what the host has to

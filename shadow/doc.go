@@ -33,7 +33,8 @@
 // has come are held; those that it includes are dropped. From then on each delta
 // is delivered, except that
 //
-//   - one that is not newer than the last one, or than the document, is dropped;
+//   - one that is not newer than the last one, or than the document, is dropped,
+//     and the document fetched if there is something unknown in it;
 //   - one that equals the last one is dropped for a minute ([Config].RepeatAfter),
 //     unless the host has reported meanwhile what that one asked for: AWS sends a
 //     delta after every report as long as anything differs;

@@ -202,3 +202,42 @@ func TestDeepest(t *testing.T) {
 		stop()
 	})
 }
+
+// TestForgotten: a service that has lost its shadows counts versions from 1 again,
+// and a device that is connected gets what is desired then.
+func TestForgotten(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer cancel()
+		h := &hub{}
+		device, cloud := h.connect(ctx, &wg), h.connect(ctx, &wg)
+		backend, err := aws.New(device, "t", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var syncer *shadow.Syncer
+		syncer = shadow.NewSyncer(shadow.Config{Backend: backend, Deliver: func(_ context.Context, delta []byte) error {
+			return syncer.Report(delta)
+		}})
+		wg.Go(func() { syncer.Run(ctx) })
+		syncer.SetOnline(true)
+		for life := range 2 {
+			s, err := service.New(service.Config{Transport: cloud}) // in memory
+			if err != nil {
+				t.Fatal(err)
+			}
+			stop := run(t, s)
+			time.Sleep(time.Minute)
+			for i := range 5 - 3*life {
+				mustUpdate(t, s, "t", "", `{"desired":{"a":`+code(10*life+i)+`}}`)
+				time.Sleep(time.Second)
+			}
+			if doc, err := s.Get("t", ""); err != nil || contains(string(doc), `"delta":`) {
+				t.Errorf("life %d: %s, %v", life, doc, err)
+			}
+			stop()
+		}
+	})
+}

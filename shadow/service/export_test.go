@@ -45,3 +45,10 @@ const (
 // Version returns the version of a shadow, also of a deleted one; 0 if there was
 // none.
 func (s *Service) Version(thing, name string) int64 { return versionOf(s.table.get(id{thing, name})) }
+
+// Owed returns how many shadows are remembered for an unpublished difference.
+func (s *Service) Owed() int {
+	s.owed.mu.Lock()
+	defer s.owed.mu.Unlock()
+	return len(s.owed.ids)
+}

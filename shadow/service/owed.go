@@ -30,6 +30,13 @@ func (o *owed) add(i id) {
 	}
 }
 
+// drop forgets a shadow.
+func (o *owed) drop(i id) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.ids, i)
+}
+
 // pop forgets one of the shadows and returns it.
 func (o *owed) pop() (i id, any bool) {
 	o.mu.Lock()

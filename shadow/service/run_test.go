@@ -359,3 +359,25 @@ func TestForgetBusy(t *testing.T) {
 		}
 	})
 }
+
+// TestOwedBound: a service that cannot publish remembers no more shadows than it
+// may have.
+func TestOwedBound(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBus()
+		b.setOffline(true)
+		s, err := service.New(service.Config{Transport: b, MaxThings: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 100 {
+			mustUpdate(t, s, "t"+code(i), "", `{"desired":{"a":1}}`)
+			if err := s.Delete(t.Context(), "t"+code(i), ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := s.Owed(); n > 2 {
+			t.Errorf("%d", n)
+		}
+	})
+}

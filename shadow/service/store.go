@@ -55,6 +55,7 @@ func (s *Service) forget(i id) bool {
 	}
 	ids = s.table.forget(ids)
 	for _, old := range ids {
+		s.owed.drop(old)
 		s.removeFile(old)
 	}
 	return len(ids) > 0
