@@ -23,11 +23,8 @@ func TestWatchdogMisses(t *testing.T) {
 		cfg.Reset = func(context.Context) error { t.Error("reset"); return nil }
 		cfg.Watchdog = ccm.Watchdog{Interval: 10 * time.Second, Misses: 3}
 		r := up(t, ccm.Config{Hosts: []ccm.HostConfig{cfg}})
-		looks := 0
-		h.answer(func(string) (string, bool) {
-			looks++
-			return "", looks%3 != 0
-		})
+		var looks atomic.Int64
+		h.answer(func(string) (string, bool) { return "", looks.Add(1)%3 != 0 })
 		time.Sleep(10 * time.Minute)
 		if n := r.module.Stats().Hung; n != 0 {
 			t.Errorf("found hung %d times", n)
@@ -40,10 +37,10 @@ func TestWatchdogMisses(t *testing.T) {
 func TestWatchdogSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHand(t, ccmtest.Line{})
-		boot := 1
+		var boot atomic.Int64
 		h.answer(func(line string) (string, bool) {
 			id, is := strings.CutSuffix(line, `,"method":"Sys.Info"}`)
-			return fmt.Sprintf(`%s,"result":{"boot":%d}}`, id, boot), is
+			return fmt.Sprintf(`%s,"result":{"boot":%d}}`, id, boot.Load()), is
 		})
 		cfg := h.config("")
 		cfg.Watchdog.Interval = 2 * time.Second
@@ -52,7 +49,7 @@ func TestWatchdogSession(t *testing.T) {
 		r.module.HandleFunc("Count", func(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.Request) { w.Resultf("%ld", n.Add(1)) })
 		h.asks(`{"id":1,"method":"Count"}`, `{"id":1,"result":1}`)
 		h.asks(`{"id":1,"method":"Count"}`, `{"id":1,"result":1}`)
-		boot++
+		boot.Add(1)
 		time.Sleep(4 * time.Second)
 		h.asks(`{"id":1,"method":"Count"}`, `{"id":1,"result":2}`)
 	})
