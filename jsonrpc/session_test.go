@@ -201,6 +201,14 @@ func (f *flaky) Write(p []byte) (int, error) {
 	return 0, errEIO
 }
 
+// Close lets the port fail no more.
+func (f *flaky) Close() error {
+	f.mu.Lock()
+	f.at = -1
+	f.mu.Unlock()
+	return f.End.Close()
+}
+
 func (f *flaky) SetReadDeadline(t time.Time) error {
 	if f.step() {
 		return errEIO
@@ -255,11 +263,12 @@ func portFails(t *testing.T, how string, at int) bool {
 			}
 			cancel()
 		}
+		synctest.Wait() // what fails now has failed before Close
 		select {
 		case err = <-ended:
 		default:
 			c.Close()
-			err = <-ended // nil, unless the port failed just now
+			err = <-ended
 		}
 		return ok, err
 	}
