@@ -18,6 +18,9 @@
 //	shadow          device shadows: diff, merge, and keeping two sides in step
 //	shadow/aws      the dialect of AWS IoT Core
 //	shadow/service  a shadow service for any broker
+//	fwbundle        firmware bundles: read, check, sign and write them
+//	stm32boot       an STM32 through the boot loader in its ROM
+//	                and stm32boot/stm32sim, an emulated one
 //	ccm/host        the host's side: what a microcontroller's program needs
 //	ccm/outbox      messages that wait for a broker
 //	ccm/cloud       the connection to a broker

@@ -29,7 +29,7 @@ var forbidden = []struct {
 	},
 	{
 		[]string{"jsonrpc", "jsonrpc/mjson", "jsonrpc/typed", "framing", "framing/uart", "ccm/host",
-			"shadow", "shadow/aws", "shadow/service", "ccm/outbox"},
+			"shadow", "shadow/aws", "shadow/service", "ccm/outbox", "fwbundle", "stm32boot", "stm32boot/stm32sim"},
 		[]string{"net/http", module + "ccm", module + "ccm/cloud", "github.com/tidwall/gjson", "github.com/tidwall/sjson",
 			"github.com/eclipse/paho.mqtt.golang", "github.com/mochi-mqtt/server/v2"},
 		"imports point down: the leaves know neither the module nor the cloud",
@@ -45,7 +45,17 @@ var forbidden = []struct {
 		"a dialect knows the shadow, not the other way round",
 	},
 	{
-		[]string{"jsonrpc", "jsonrpc/mjson", "framing", "ccm/host"},
+		[]string{"stm32boot"},
+		[]string{module + "stm32boot/stm32sim", module + "fwbundle", module + "jsonrpc", module + "framing", "log/slog"},
+		"the boot loader's client is useful alone",
+	},
+	{
+		[]string{"fwbundle"},
+		[]string{module + "stm32boot", module + "framing", "archive/zip", "log/slog"},
+		"a bundle knows nothing of the chip it is for, and is read by rules of its own",
+	},
+	{
+		[]string{"jsonrpc", "jsonrpc/mjson", "framing", "ccm/host", "fwbundle", "stm32boot", "stm32boot/stm32sim"},
 		[]string{"go.bug.st/serial"},
 		"the serial port is one port among many",
 	},

@@ -107,10 +107,15 @@ func (e endpoint) String() string {
 	return e.address
 }
 
-// open opens the endpoint.
+// open opens the endpoint, a serial port at 8N1.
 func (e endpoint) open(ctx context.Context) (framing.Port, error) {
+	return e.openAs(ctx, uart.Config{Mode: uart.Mode8N1(e.baud)})
+}
+
+// openAs opens the endpoint, a serial port with a configuration.
+func (e endpoint) openAs(ctx context.Context, c uart.Config) (framing.Port, error) {
 	if e.network == "serial" {
-		return uart.Open(e.address, &uart.Config{Mode: uart.Mode8N1(e.baud)})
+		return uart.Open(e.address, &c)
 	}
 	d := net.Dialer{Timeout: dialTimeout}
 	return d.DialContext(ctx, e.network, e.address)

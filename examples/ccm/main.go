@@ -1,5 +1,6 @@
 // Ccm is the reference Cloud Communication Module: the module as a daemon, and
-// tools for whoever works with one. It is built from the public packages only.
+// tools for whoever works with one. It is built from the public packages; only its
+// files and the pseudo terminals it offers are made by internal ones.
 //
 //	go run ./examples/ccm demo           everything in one process, and a tour of it
 //	go run ./examples/ccm demo --once    only the tour; exit code 0 if all of it held
@@ -9,6 +10,10 @@
 //	go run ./examples/ccm call --port mqtt://broker/dev-1 Sum '[2,3]'
 //	go run ./examples/ccm monitor tcp:127.0.0.1:4000
 //	go run ./examples/ccm doctor --scan /dev/ttyUSB0
+//
+//	go run ./examples/ccm bundle create -o fw.zip --platform ccm_host host_fw:type=STM32,src=fw.bin,addr=0x08000000
+//	go run ./examples/ccm flash /dev/ttyUSB0 fw.zip
+//	go run ./examples/ccm sim stm32
 package main
 
 import (
@@ -77,7 +82,8 @@ func (p *program) command() *cobra.Command {
 	}
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages |", ".FlagUsagesWrapped 80 |"))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
-	root.AddCommand(p.demoCommand(), p.runCommand(), p.callCommand(), p.monitorCommand(), p.doctorCommand(), p.shadowsCommand())
+	root.AddCommand(p.demoCommand(), p.runCommand(), p.callCommand(), p.monitorCommand(), p.doctorCommand(), p.shadowsCommand(),
+		p.bundleCommand(), p.flashCommand(), p.simCommand())
 	return root
 }
 

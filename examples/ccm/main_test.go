@@ -115,6 +115,10 @@ func TestHelp(t *testing.T) {
 		"call --help":              {"mqtt://[USER[:PASSWORD]@]HOST[:PORT]/DEVICE", portEnv},
 		"monitor --help":           {"--json"},
 		"completion bash":          {"bash completion"},
+		"bundle":                   {"create ", "inspect ", "verify ", "sign "},
+		"bundle create --help":     {"--src-dir", "host_fw:type=STM32"},
+		"sim stm32 --help":         {"--ctl", "rst 0"},
+		"flash --help":             {"--changed-only", "ctl:PATH", "--no-verify"},
 		"__complete run --shadow ": {"aws", "none"},
 	} {
 		var out, log strings.Builder

@@ -9,7 +9,8 @@
 //
 // [Mosquitto] runs a mosquitto broker on a free port of 127.0.0.1, with TLS,
 // passwords, an ACL and persistence if wanted; it can be stopped, killed and
-// started again. [NewCA] makes the certificates.
+// started again. [NewCA] makes the certificates. [STM32Flash] runs the program
+// stm32flash.
 //
 // # Tests that need something from outside
 //
