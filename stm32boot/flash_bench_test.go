@@ -214,6 +214,19 @@ func testFigure(t *testing.T, id uint16, f figure, times bool, turnaround time.D
 	}
 }
 
+// TestStm32flashModel holds the model against a recorded session, write_1k_f103:
+// 1072 bytes out, 40 in, 36 bursts, of which connecting (connect_f103) takes 7, 26
+// and 8.
+func TestStm32flashModel(t *testing.T) {
+	chip, _ := stm32boot.Lookup(0x410)
+	e := eraseEffort(chip, 1)
+	e.bytes += 4 * 268
+	e.turns += 4 * 6
+	if e.bytes != 1072+40-7-26 || e.turns != 36-8 {
+		t.Errorf("%d bytes, %d bursts", e.bytes, e.turns)
+	}
+}
+
 // BenchmarkFlash prints the table of part C6 of the rulings, and measures what
 // the client and the emulated target cost a computer. The times in the table are
 // computed from bytes and bursts; TestFigures holds them against a clock.

@@ -156,6 +156,18 @@ func TestPersistent(t *testing.T) {
 	})
 }
 
+// TestDirtyForEver: a page that must be erased again and again is given up.
+func TestDirtyForEver(t *testing.T) {
+	onRig(t, stm32sim.Options{
+		ID: 0x415, ECC: true, Faults: []stm32sim.Fault{{Kind: stm32sim.NackData, Part: 8, At: 3, Times: -1}},
+	}, stm32sim.LineOptions{}, func(r *rig) {
+		res, err := r.flash(stm32boot.Image{at(0, noise(1, 5000))}, stm32boot.FlashOptions{})
+		if !errors.Is(err, stm32boot.ErrGaveUp) || res.Escalations != 10 {
+			t.Errorf("%v, %d escalations", err, res.Escalations)
+		}
+	})
+}
+
 // sizePort notes the sizes of the blocks that are written.
 type sizePort struct {
 	stm32boot.Port

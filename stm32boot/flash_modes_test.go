@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ccmkit/ccmkit/stm32boot"
 	"github.com/ccmkit/ccmkit/stm32boot/stm32sim"
@@ -340,6 +341,42 @@ func TestJournalFailure(t *testing.T) {
 			r.expect(want)
 		})
 	}
+}
+
+// TestJournalPace: the record is saved at most once a second and goes forward
+// only.
+func TestJournalPace(t *testing.T) {
+	image := stm32boot.Image{at(0, noise(1, 40<<10))}
+	onRig(t, stm32sim.Options{ECC: true, Faults: []stm32sim.Fault{{Kind: stm32sim.Corrupt, At: 100}}}, stm32sim.LineOptions{Baud: 115200}, func(r *rig) {
+		j := new(stepsJournal)
+		start := time.Now()
+		res := r.mustFlash(image, stm32boot.FlashOptions{Journal: j}, blankFlash(r.chip, image...))
+		if res.Repaired == 0 {
+			t.Error("nothing was repaired")
+		}
+		var last stm32boot.State
+		for i, s := range j.states {
+			if s.Step < last.Step || s.Step == last.Step && s.Next <= last.Next {
+				t.Errorf("record %d: %v 0x%08X after %v 0x%08X", i, s.Step, s.Next, last.Step, last.Next)
+			}
+			last = s
+		}
+		if n, most := len(j.states), 4+int(time.Since(start)/time.Second); n < 7 || n > most {
+			t.Errorf("%d records, at most %d", n, most)
+		}
+	})
+}
+
+// stepsJournal keeps all records.
+type stepsJournal struct {
+	memJournal
+	states []stm32boot.State
+}
+
+func (j *stepsJournal) Save(b []byte) error {
+	s, err := stm32boot.ParseState(b)
+	j.states = append(j.states, s)
+	return errors.Join(err, j.memJournal.Save(b))
 }
 
 // failingJournal fails the at-th Save.

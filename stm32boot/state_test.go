@@ -44,6 +44,9 @@ func TestStateRoundTrip(t *testing.T) {
 func TestStateDamage(t *testing.T) {
 	for _, s := range records() {
 		b, _ := s.AppendBinary(nil)
+		if _, err := stm32boot.ParseState(sealed(append(bytes.Clone(b[:len(b)-4]), 0))); !errors.Is(err, stm32boot.ErrRecord) {
+			t.Fatalf("a byte more: %v", err)
+		}
 		for i := range b {
 			c := bytes.Clone(b)
 			c[i] ^= 0x20
