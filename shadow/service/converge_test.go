@@ -167,6 +167,20 @@ func converge(t *testing.T, rnd *rand.Rand) {
 	stop()
 }
 
+// obedient runs a device that does what is desired at once.
+func obedient(ctx context.Context, t *testing.T, wg *sync.WaitGroup, device shadow.Transport) *shadow.Syncer {
+	backend, err := aws.New(device, "t", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var syncer *shadow.Syncer
+	syncer = shadow.NewSyncer(shadow.Config{Backend: backend, Deliver: func(_ context.Context, delta []byte) error {
+		return syncer.Report(delta)
+	}})
+	wg.Go(func() { syncer.Run(ctx) })
+	return syncer
+}
+
 // TestDeepest: what the service takes as the desired state, a device can report.
 func TestDeepest(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -176,15 +190,7 @@ func TestDeepest(t *testing.T) {
 		defer cancel()
 		h := &hub{}
 		device, cloud := h.connect(ctx, &wg), h.connect(ctx, &wg)
-		backend, err := aws.New(device, "t", "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var syncer *shadow.Syncer
-		syncer = shadow.NewSyncer(shadow.Config{Backend: backend, Deliver: func(_ context.Context, delta []byte) error {
-			return syncer.Report(delta)
-		}})
-		wg.Go(func() { syncer.Run(ctx) })
+		syncer := obedient(ctx, t, &wg, device)
 		s, err := service.New(service.Config{Transport: cloud})
 		if err != nil {
 			t.Fatal(err)
@@ -213,15 +219,7 @@ func TestForgotten(t *testing.T) {
 		defer cancel()
 		h := &hub{}
 		device, cloud := h.connect(ctx, &wg), h.connect(ctx, &wg)
-		backend, err := aws.New(device, "t", "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var syncer *shadow.Syncer
-		syncer = shadow.NewSyncer(shadow.Config{Backend: backend, Deliver: func(_ context.Context, delta []byte) error {
-			return syncer.Report(delta)
-		}})
-		wg.Go(func() { syncer.Run(ctx) })
+		syncer := obedient(ctx, t, &wg, device)
 		syncer.SetOnline(true)
 		for life := range 2 {
 			s, err := service.New(service.Config{Transport: cloud}) // in memory
