@@ -79,12 +79,17 @@ func (b *board) call(w *watcher, s Status) {
 // watch is Network.Watch.
 func (b *board) watch(f func(Status)) (stop func()) {
 	w := &watcher{f: f}
-	b.mu.Lock()
-	b.watchers = append(b.watchers, w)
-	b.call(w, b.status)
-	b.mu.Unlock()
+	b.add(w)
 	b.tell() // what has changed while f ran
 	return func() { b.remove(w) }
+}
+
+// add adds a watcher and tells it the status.
+func (b *board) add(w *watcher) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.watchers = append(b.watchers, w)
+	b.call(w, b.status)
 }
 
 // remove forgets a watcher.

@@ -26,7 +26,7 @@ func Example() {
 
 	done := make(chan struct{})
 	stop := network.Watch(func(s wifi.Status) {
-		fmt.Println(s.Station, s.SSID)
+		fmt.Printf("%q: %v\n", s.SSID, s.Station)
 		if s.Station == wifi.GotIP {
 			close(done)
 		}
@@ -41,9 +41,9 @@ func Example() {
 	// Output:
 	// Home WPA2 -48
 	// Café open -71
-	// disconnected 
-	// connecting Home
-	// connected Home
-	// got ip Home
+	// "": disconnected
+	// "Home": connecting
+	// "Home": connected
+	// "Home": got ip
 	// 192.0.2.18 ********
 }
