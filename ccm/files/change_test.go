@@ -3,6 +3,7 @@ package files_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -42,8 +43,8 @@ func TestPutModes(t *testing.T) {
 		{"older", "", given(6), "older", files.ErrOffset},
 		{"older", "NEW", at(6), "older", files.ErrOffset},
 		{"older", "NEW", given(-1), "older", files.ErrOffset},
-		{"older", "NEW", given(-1 << 62), "older", files.ErrOffset},
-		{"older", "NEW", given(1 << 62), "older", files.ErrOffset},
+		{"older", "NEW", given(math.MinInt), "older", files.ErrOffset},
+		{"older", "NEW", given(math.MaxInt), "older", files.ErrOffset},
 		{"-", "NEW", given(1), "-", files.ErrNotExist},
 		{"-", "NEW", at(1), "-", files.ErrNotExist},
 		{"-", "NEW", given(-1), "-", files.ErrNotExist},
@@ -118,7 +119,7 @@ func TestRange(t *testing.T) {
 		{10, 4, "", 0},
 		{10, -1, "", 0},
 		{11, 4, "", 0},
-		{1 << 62, 1 << 62, "", 0},
+		{math.MaxInt, math.MaxInt, "", 0},
 	} {
 		data, left, err := d.ReadAt("f", c.offset, c.n)
 		if string(data) != c.want || left != c.left || err != nil || cap(data) != len(data) {

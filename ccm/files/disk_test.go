@@ -210,3 +210,55 @@ func checkDisk(t *testing.T, d *files.Dir, disk fsx.FS, want string, err error) 
 		t.Errorf("entries %v, files %v, after %v", entries, all, err)
 	}
 }
+
+// oddDisk is a disk of which a directory entry cannot tell the size.
+type oddDisk struct {
+	fsx.FS
+	err error
+}
+
+func (d oddDisk) ReadDir(name string) ([]fs.DirEntry, error) {
+	entries, err := d.FS.ReadDir(name)
+	for n, e := range entries {
+		if e.Name() == "odd" {
+			entries[n] = oddEntry{e, d.err}
+		}
+	}
+	return entries, err
+}
+
+type oddEntry struct {
+	fs.DirEntry
+	err error
+}
+
+func (e oddEntry) Info() (fs.FileInfo, error) { return nil, e.err }
+
+// TestSizeUnknown lists a file that another program has just removed, and one
+// whose size is not to be had.
+func TestSizeUnknown(t *testing.T) {
+	d, path := openReal(t)
+	put(t, d, "a", "A", whole)
+	put(t, d, "odd", "odd", whole)
+	for _, c := range []struct {
+		err, want error
+		files     int
+	}{
+		{fs.ErrNotExist, nil, 1},
+		{syscall.EIO, syscall.EIO, 0},
+		{errors.ErrUnsupported, nil, 2}, // its bytes are counted
+	} {
+		odd, err := files.Open(files.Options{FS: oddDisk{fsx.OS(), c.err}, Dir: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := odd.List()
+		if len(list) != c.files || !errors.Is(err, c.want) {
+			t.Errorf("%v: %v, %v", c.err, list, err)
+		}
+		if err := odd.Put("b", nil, whole); !errors.Is(err, c.want) {
+			t.Errorf("%v: put: %v", c.err, err)
+		}
+		d.Remove("b")
+	}
+}

@@ -25,7 +25,10 @@ func TestStation(t *testing.T) {
 	enterprise.Auth = wifi.AuthWPA2Enterprise
 	hidden := point("Hidden", "secret123", -50)
 	hidden.Hidden, hidden.Address = true, ip("10.5.0.18")
-	points := []wifi.FakeAccessPoint{point("Home", "secret123", -50), point("Open", "", -60), deaf, enterprise, hidden}
+	strong := point("Twice", "secret123", -40)
+	strong.Address = ip("10.5.0.19")
+	points := []wifi.FakeAccessPoint{point("Home", "secret123", -50), point("Open", "", -60), deaf, enterprise, hidden,
+		point("Twice", "secret123", -41), strong, point("Twice", "secret123", -42), point("Twice", "", -30)}
 	for name, c := range map[string]struct {
 		wifi.Station
 		want []string
@@ -34,6 +37,7 @@ func TestStation(t *testing.T) {
 			[]string{"0s connecting Home", "3s connected Home", "4.8s got ip Home ip 192.0.2.18"}},
 		"open":             {station("Open", ""), []string{"0s connecting Open", "3s connected Open", "4.8s got ip Open ip 192.0.2.18"}},
 		"hidden":           {station("Hidden", "secret123"), []string{"0s connecting Hidden", "3s connected Hidden", "4.8s got ip Hidden ip 10.5.0.18"}},
+		"the strongest":    {station("Twice", "secret123"), []string{"0s connecting Twice", "3s connected Twice", "4.8s got ip Twice ip 10.5.0.19"}},
 		"own address":      {static, []string{"0s connecting Home", "3s connected Home", "4.8s got ip Home ip 10.0.0.7"}},
 		"wrong password":   {station("Home", "secret124"), []string{"0s connecting Home", "8.9s disconnected Home (wrong password)"}},
 		"no such network":  {station("home", "secret123"), []string{"0s connecting home", "10s disconnected home (not found)"}},
@@ -92,6 +96,23 @@ func TestSetAgain(t *testing.T) {
 	})
 }
 
+// TestSetAtThatMoment sets the station at the very time of its next step. The step
+// is done before or not at all.
+func TestSetAtThatMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := wifi.NewFake(wifi.FakeConfig{AccessPoints: []wifi.FakeAccessPoint{point("Home", "secret123", -50)}})
+		for n := range 2000 {
+			err := f.SetStation(t.Context(), station("Home", "secret123"))
+			time.Sleep(3 * time.Second)
+			err = errors.Join(err, f.SetStation(t.Context(), wifi.Station{}))
+			synctest.Wait()
+			if s := f.Status(); s != (wifi.Status{}) || err != nil {
+				t.Fatalf("%d: %+v, %v", n, s, err)
+			}
+		}
+	})
+}
+
 // TestAccessPointsChange takes the access point away and brings it back.
 func TestAccessPointsChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -125,8 +146,14 @@ func TestAccessPointsChange(t *testing.T) {
 		changed := point("Home", "changed-it", -50)
 		points(10*time.Second, changed)
 		w.check(t, "1m1s disconnected Home (lost)", "1m1s connecting Home", "1m9.9s disconnected Home (wrong password)")
-		points(time.Minute, home) // it does not try again with a password that was refused
+		points(59*time.Second, home) // it does not try again with a password that was refused
 		w.check(t)
+		if err := f.SetStation(t.Context(), station("Home", "secret123")); err != nil {
+			t.Fatal(err)
+		}
+		points(time.Second, home)
+		points(time.Minute) // gone before it was joined
+		w.check(t, "2m10s connecting Home", "2m21s disconnected Home (not found)")
 	})
 }
 

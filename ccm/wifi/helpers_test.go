@@ -50,9 +50,9 @@ func watch(t *testing.T, n wifi.Network) *trace {
 		if s.Reason != wifi.NoReason {
 			line += " (" + s.Reason.String() + ")"
 		}
-		for what, a := range map[string]netip.Addr{" ip ": s.StationIP, " ap ": s.APIP, " eth ": s.EthIP} {
+		for n, a := range []netip.Addr{s.StationIP, s.APIP, s.EthIP} {
 			if a.IsValid() {
-				line += what + a.String()
+				line += []string{" ip ", " ap ", " eth "}[n] + a.String()
 			}
 		}
 		tr.mu.Lock()

@@ -107,3 +107,19 @@ func TestSlowWatcher(t *testing.T) {
 		}
 	})
 }
+
+// TestWatchFirstCall changes the network while a watcher is told the status of now:
+// it is told of the change before Watch returns.
+func TestWatchFirstCall(t *testing.T) {
+	f := wifi.NewFake(wifi.FakeConfig{})
+	var got []string
+	defer f.Watch(func(s wifi.Status) {
+		if !s.EthIP.IsValid() {
+			f.SetEthernet(ip("192.0.2.1"))
+		}
+		got = append(got, s.EthIP.String())
+	})()
+	if !slices.Equal(got, []string{"invalid IP", "192.0.2.1"}) {
+		t.Errorf("%q", got)
+	}
+}
