@@ -1,0 +1,29 @@
+package access
+
+import "time"
+
+// Hand puts a nonce among those that were handed out.
+func (l *Login) Hand(n int64) {
+	l.nonces.mu.Lock()
+	defer l.nonces.mu.Unlock()
+	l.nonces.all = append(l.nonces.all, nonce{n: n, made: time.Now()})
+}
+
+// Outstanding returns how many nonces there are.
+func (l *Login) Outstanding() int {
+	l.nonces.mu.Lock()
+	defer l.nonces.mu.Unlock()
+	return len(l.nonces.all)
+}
+
+// Remotes returns how many addresses are remembered.
+func (l *Login) Remotes() int { return max(len(l.failures.table), len(l.lockouts.table)) }
+
+// Remotes returns how many addresses are remembered.
+func (g *Gate) Remotes() int { return max(len(g.pace.table), len(g.saves.table)) }
+
+// ParseRules reads the text of rules.
+func ParseRules(text []byte) (n int, err error) {
+	set, err := parseRules(text)
+	return len(set), err
+}

@@ -1,0 +1,320 @@
+package access_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ccmkit/ccmkit/ccm/access"
+)
+
+// newGate returns a Gate.
+func newGate(t testing.TB, cfg access.Config) *access.Gate {
+	t.Helper()
+	g, err := access.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// kinds are the methods of a module: those of the house, one of the program, and
+// those of a host.
+func kinds(method string) access.Kind {
+	switch {
+	case strings.HasPrefix(method, "Own."):
+		return access.Registered
+	case strings.HasPrefix(method, "host/"), method == "Sum":
+		return access.HostMethod
+	case method == "Nope":
+		return access.Unknown
+	}
+	return access.Builtin
+}
+
+// TestP2Matrix: method x origin x window x login, by the rules of the house.
+func TestP2Matrix(t *testing.T) {
+	const far, near = "192.0.2.7:4711", "127.0.0.1:4711"
+	methods := []string{"RPC.List", "RPC.Ping", "Sys.GetInfo", "Wifi.Scan", "Config.Get", "Config.Set", "Config.Save", // section 4.2
+		"MQTT.Pub", "Shadow.Get", "OTA.Update", "FS.Get", "Sys.Reboot", "RPC.Describe", "Own.New", "Own.Listed", "host/Sum", "Sum", "Nope"}
+	origins := []struct {
+		name   string
+		origin access.Origin
+		want   func(method string, open, file bool) int
+	}{
+		{"host", access.Origin{Role: access.Host, Channel: access.UART}, func(string, bool, bool) int { return 0 }},
+		{"cloud", access.Origin{Role: access.Cloud, Channel: access.MQTT}, func(string, bool, bool) int { return 0 }},
+		{"vendor", access.Origin{Role: access.Vendor}, func(string, bool, bool) int { return 0 }},
+		{"nobody", access.Origin{Channel: access.HTTP, User: "admin"}, func(string, bool, bool) int { return 403 }},
+		{"unknown role", access.Origin{Role: 99, User: "admin"}, func(string, bool, bool) int { return 403 }},
+		{"user", access.Origin{Role: access.User, Channel: access.HTTP, Remote: far, User: "admin"}, func(m string, open, _ bool) int {
+			for _, allowed := range methods[:7] {
+				if m == allowed && open {
+					return 0
+				}
+			}
+			return 403
+		}},
+		{"LAN", access.Origin{Role: access.LAN, Channel: access.HTTP, Remote: far}, func(string, bool, bool) int { return 401 }},
+		{"LAN, logged in", access.Origin{Role: access.LAN, Channel: access.WSIn, Remote: far, User: "admin"}, func(m string, _, _ bool) int {
+			if m == "Own.New" {
+				return 403
+			}
+			return 0
+		}},
+		{"loopback", access.Origin{Role: access.LAN, Channel: access.HTTP, Remote: near}, func(m string, _, file bool) int {
+			switch {
+			case file:
+				return 401
+			case m == "Own.New":
+				return 403
+			}
+			return 0
+		}},
+	}
+	for _, open := range []bool{false, true} {
+		for _, file := range []bool{false, true} {
+			var l *access.Login
+			if file {
+				l = house(access.SHA256)
+			}
+			g := newGate(t, access.Config{Kind: kinds, Login: l, Window: func() bool { return open },
+				Allow: []access.Entry{{Method: "Own.L*", Roles: []access.Role{access.LAN, access.User}}}})
+			for _, o := range origins {
+				for i, m := range methods {
+					at := o.origin
+					if at.Role == access.User {
+						at.Remote = fmt.Sprint("192.0.2.", i) // each below the limit
+					}
+					want := o.want(m, open, file)
+					if got := code(g.Authorize(&at, m)); got != want {
+						t.Errorf("%s, window %v, file %v: %s: %d, want %d", o.name, open, file, m, got, want)
+					}
+					if got := g.Listed(&at, m); got != (want == 0 || want == 401 && file) {
+						t.Errorf("%s, window %v, file %v: %s: listed %v", o.name, open, file, m, got)
+					}
+				}
+			}
+			if err := g.Authorize(nil, "Own.New"); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// TestUnopened: without a window nothing is open, and with AllowAnonymousLAN
+// everything is.
+func TestUnopened(t *testing.T) {
+	g := newGate(t, access.Config{AllowAnonymousLAN: true, Login: house(access.MD5)})
+	if err := g.Authorize(&access.Origin{Role: access.User}, "RPC.List"); code(err) != 403 {
+		t.Error(err)
+	}
+	if err := g.Authorize(&access.Origin{Role: access.LAN, Remote: "192.0.2.7:1"}, "Config.Set"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLoopback: who is on this machine.
+func TestLoopback(t *testing.T) {
+	for remote, want := range map[string]bool{
+		"127.0.0.1:80": true, "127.1.2.3": true, "[::1]:80": true, "::1": true, "[::ffff:127.0.0.1]:1": true,
+		"192.0.2.7:80": false, "": false, "localhost:1": false, "UART0": false, "[::2]:1": false, "127.0.0.1.example:80": false,
+	} {
+		if got := (&access.Origin{Remote: remote}).Loopback(); got != want {
+			t.Errorf("%q: %v", remote, got)
+		}
+	}
+}
+
+// TestWindowPace: ten requests a second and three saves a minute, for each address.
+func TestWindowPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(t, access.Config{Window: func() bool { return true }})
+		o := &access.Origin{Role: access.User, Channel: access.HTTP, Remote: "192.168.4.2:1"}
+		other := &access.Origin{Role: access.User, Channel: access.HTTP, Remote: "192.168.4.3:1"}
+		burst := func(o *access.Origin, n int, method string) (taken int) {
+			for range n {
+				if err := g.Authorize(o, method); err == nil {
+					taken++
+				} else if code(err) != 429 {
+					t.Error(err)
+				}
+			}
+			return taken
+		}
+		if n := burst(o, 50, "RPC.Ping"); n != 10 {
+			t.Errorf("%d of 50", n)
+		}
+		o.Remote = "192.168.4.2:2" // the same device
+		if n := burst(o, 1, "RPC.Ping") + burst(other, 1, "RPC.Ping"); n != 1 {
+			t.Errorf("%d", n)
+		}
+		time.Sleep(time.Second)
+		if n := burst(o, 5, "Config.Save"); n != 3 {
+			t.Errorf("%d saves", n)
+		}
+		if code(g.MaySave(o)) != 429 || g.MaySave(other) != nil || g.MaySave(&access.Origin{Role: access.LAN}) != nil || g.MaySave(nil) != nil {
+			t.Error("MaySave does not agree")
+		}
+		time.Sleep(time.Minute)
+		if n := burst(o, 5, "Config.Save"); n != 3 {
+			t.Errorf("%d saves a minute later", n)
+		}
+		for i := range 5000 {
+			g.Authorize(&access.Origin{Role: access.User, Remote: fmt.Sprintf("10.0.%d.%d:1", i/256, i%256)}, "Config.Save")
+		}
+		if n := g.Remotes(); n > 1024 {
+			t.Errorf("%d addresses", n)
+		}
+	})
+}
+
+func TestConfigACL(t *testing.T) {
+	g := newGate(t, access.Config{})
+	for _, c := range []struct {
+		role access.Role
+		want string
+	}{{access.Host, "*"}, {access.Cloud, "*"}, {access.Vendor, "*"}, {access.Nobody, ""}, {access.User, "wifi.sta.*,wifi.sta1.*,wifi.sta2.*"},
+		{access.LAN, "-update.key*,-update.ed_key*,-update.sig_req_mask,-update.allow_*,-update.min_version,*"}} {
+		if got := g.ConfigACL(&access.Origin{Role: c.role}); got != c.want {
+			t.Errorf("%v: %q", c.role, got)
+		}
+	}
+	if g.ConfigACL(nil) != "*" {
+		t.Error("the program is bound")
+	}
+}
+
+// TestRules: rpc.acl decides for all but end users.
+func TestRules(t *testing.T) {
+	const rules = `[{"method":"Sys.*","acl":"*"},{"ch_type":"HTTP","method":"FS.*","acl":"-*"},{"method":"FS.*","acl":"+*"},
+		{"ch_type":"UART","acl":"*"},{"method":"Config.*","acl":"-joe,adm*"},{"ch_type":"MQTT","acl":"-*"}, {"method":"A|B","acl":""}]`
+	g := newGate(t, access.Config{Rules: func() (string, string) { return rules, "" }, Window: func() bool { return true }, Kind: kinds,
+		Login: house(access.MD5)})
+	for _, c := range []struct {
+		role    access.Role
+		channel string
+		user    string
+		method  string
+		want    int
+	}{
+		{access.LAN, access.HTTP, "", "Sys.Reboot", 0},
+		{access.LAN, access.HTTP, "", "FS.Get", 403},
+		{access.LAN, access.WSIn, "", "FS.Get", 0},
+		{access.Host, access.UART, "", "Config.Set", 0},
+		{access.Host, access.UART, "", "Own.New", 0},
+		{access.LAN, access.HTTP, "", "Config.Set", 401},
+		{access.LAN, access.HTTP, "admin", "Config.Set", 0},
+		{access.LAN, access.HTTP, "adm", "Config.Set", 403},
+		{access.LAN, access.HTTP, "joe", "Config.Set", 403},
+		{access.Cloud, access.MQTT, "", "Config.Set", 401},
+		{access.Cloud, access.MQTT, "", "MQTT.Pub", 403},
+		{access.LAN, access.HTTP, "admin", "RPC.List", 403},
+		{access.LAN, access.HTTP, "admin", "sys.reboot", 0},
+		{access.LAN, access.HTTP, "admin", "B", 403},
+		{access.User, access.HTTP, "", "Sys.Reboot", 403},
+		{access.User, access.HTTP, "", "RPC.List", 0},
+		{access.Vendor, "", "", "RPC.List", 0},
+	} {
+		o := &access.Origin{Role: c.role, Channel: c.channel, User: c.user, Remote: "127.0.0.1:1"}
+		if got := code(g.Authorize(o, c.method)); got != c.want {
+			t.Errorf("%v %s %q %s: %d, want %d", c.role, c.channel, c.user, c.method, got, c.want)
+		}
+	}
+}
+
+// TestRulesBad: rules that cannot be read let only hosts in, and are logged once.
+func TestRulesBad(t *testing.T) {
+	const good = `[{"method":"*","acl":"*"}]`
+	files := map[string]string{"good": good, "bad": good + ",", "long": good + strings.Repeat(" ", 64<<10)}
+	var log bytes.Buffer
+	for _, c := range []struct {
+		inline, file string
+		good         bool
+	}{
+		{good, "", true}, {"@good", "", true}, {"", "good", true}, {"[]", "", false},
+		{good, "good", false}, {"@bad", "", false}, {"", "bad", false}, {"", "none", false}, {"@", "", false}, {"@long", "", false},
+		{"x", "", false}, {"null", "", false}, {"{}", "", false}, {`[1]`, "", false}, {`["x"]`, "", false}, {`[{"method":"*" "acl":"*"}]`, "", false},
+		{`[{"method":"*"}]`, "", false}, {`[{"acl":"*"}]`, "", false}, {`[{"method":5,"acl":"*"}]`, "", false}, {`[{"method":"*","acl":true}]`, "", false},
+		{`[{"method":"*","ch_type":[],"acl":"*"}]`, "", false}, {good + good, "", false}, {"[" + strings.Repeat(`{"method":"*","acl":"*"},`, 300) + `{"method":"*","acl":"*"}]`, "", false},
+		{strings.Repeat("[", 100) + strings.Repeat("]", 100), "", false},
+	} {
+		log.Reset()
+		g := newGate(t, access.Config{Rules: func() (string, string) { return c.inline, c.file }, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			ReadFile: func(name string) ([]byte, error) {
+				if text, is := files[name]; is {
+					return []byte(text), nil
+				}
+				return nil, errors.New("no such file")
+			}})
+		for range 3 {
+			if got := code(g.Authorize(&access.Origin{Role: access.Cloud, Channel: access.MQTT}, "X")); got != map[bool]int{true: 0, false: 403}[c.good] {
+				t.Errorf("%q %q: %d", c.inline, c.file, got)
+			}
+		}
+		empty := c.inline == "[]" // which are rules
+		if got := code(g.Authorize(&access.Origin{Role: access.Host, Channel: access.UART}, "X")); got != 0 && !empty {
+			t.Errorf("%q %q: host: %d", c.inline, c.file, got)
+		}
+		if n := strings.Count(log.String(), "the rules cannot be read"); n != 1 && !c.good && !empty || n != 0 && c.good {
+			t.Errorf("%q %q: logged %d times", c.inline, c.file, n)
+		}
+	}
+}
+
+// TestRulesChange: other rules hold from the next request on.
+func TestRulesChange(t *testing.T) {
+	rules, reads := "", 0
+	g := newGate(t, access.Config{Rules: func() (string, string) { return rules, "" }, ReadFile: func(string) ([]byte, error) {
+		reads++
+		return []byte(`[{"method":"X","acl":"*"}]`), nil
+	}})
+	o := &access.Origin{Role: access.Cloud, Channel: access.MQTT}
+	for _, c := range []struct {
+		rules string
+		want  int
+	}{{"", 0}, {`[{"method":"X","acl":"-*"}]`, 403}, {"@f", 0}, {"@f", 0}, {"?", 403}, {"", 0}} {
+		rules = c.rules
+		if got := code(g.Authorize(o, "X")); got != c.want {
+			t.Errorf("%q: %d", c.rules, got)
+		}
+	}
+	if reads != 1 {
+		t.Errorf("read %d times", reads)
+	}
+}
+
+// TestContext: a handler finds who calls.
+func TestContext(t *testing.T) {
+	o := &access.Origin{Role: access.LAN}
+	if access.FromContext(access.NewContext(t.Context(), o)) != o || access.FromContext(context.Background()) != nil {
+		t.Error("it does not")
+	}
+}
+
+func TestNames(t *testing.T) {
+	if got := fmt.Sprint(access.Nobody, access.Host, access.User, access.LAN, access.Cloud, access.Vendor, access.Role(9)); got != "nobody host user lan cloud vendor unknown" {
+		t.Error(got)
+	}
+	if got := fmt.Sprint(access.MD5, access.SHA256); got != "MD5 SHA-256" {
+		t.Error(got)
+	}
+	if got := (&access.Refusal{Code: 403, Message: "unauthorized"}).Error(); got != "access: unauthorized" {
+		t.Error(got)
+	}
+}
+
+// TestAuthorizeAllocs: a host is let in without an allocation.
+func TestAuthorizeAllocs(t *testing.T) {
+	g := newGate(t, access.Config{Rules: func() (string, string) { return "", "" }})
+	o := &access.Origin{Role: access.Host, Channel: access.UART}
+	if n := testing.AllocsPerRun(100, func() { g.Authorize(o, "MQTT.Pub") }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -1,0 +1,301 @@
+package access_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ccmkit/ccmkit/ccm/access"
+)
+
+// code returns the code of a refusal, 0 for none.
+func code(err error) int {
+	if r, is := errors.AsType[*access.Refusal](err); is {
+		return r.Code
+	}
+	if err != nil {
+		return -1
+	}
+	return 0
+}
+
+// house returns a Login with the user admin, whose password is secret.
+func house(a access.Algorithm) *access.Login {
+	return access.NewLogin(access.LoginConfig{
+		File:      func() ([]byte, error) { return []byte(access.HTDigest("admin", "RPC", "secret", a)), nil },
+		Algorithm: func() access.Algorithm { return a },
+	})
+}
+
+// answer answers a challenge of a frame.
+func answer(t *testing.T, l *access.Login, user, password string) []byte {
+	t.Helper()
+	auth, err := access.AnswerFrame(l.FrameChallenge(), user, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return auth
+}
+
+// enter logs in by a frame.
+func enter(t *testing.T, l *access.Login, remote, user, password string) int {
+	t.Helper()
+	_, err := l.Frame(remote, answer(t, l, user, password))
+	return code(err)
+}
+
+func TestFrameLogin(t *testing.T) {
+	for _, a := range []access.Algorithm{access.MD5, access.SHA256} {
+		l := house(a)
+		auth := answer(t, l, "admin", "secret")
+		if user, err := l.Frame("a:1", auth); user != "admin" || err != nil {
+			t.Errorf("%v: %q, %v", a, user, err)
+		}
+		if _, err := l.Frame("a:1", auth); code(err) != 401 {
+			t.Errorf("%v: a replay: %v", a, err)
+		}
+		if got := enter(t, l, "a:1", "admin", "Secret"); got != 401 {
+			t.Errorf("%v: wrong password: %d", a, got)
+		}
+		if got := enter(t, l, "a:1", "Admin", "secret"); got != 401 {
+			t.Errorf("%v: unknown user: %d", a, got)
+		}
+	}
+}
+
+// TestFrameLoginBad: every member must be there and fit.
+func TestFrameLoginBad(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		edit func(m map[string]any)
+		want int
+	}{
+		{"nothing", func(m map[string]any) {}, 0},
+		{"another realm", func(m map[string]any) { m["realm"] = "rpc" }, 401},
+		{"another algorithm", func(m map[string]any) { m["algorithm"] = "MD5" }, 401},
+		{"unknown algorithm", func(m map[string]any) { m["algorithm"] = "SHA-512" }, 401},
+		{"no algorithm", func(m map[string]any) { delete(m, "algorithm") }, 401},
+		{"upper case", func(m map[string]any) { m["response"] = strings.ToUpper(m["response"].(string)) }, 401},
+		{"client's nonce", func(m map[string]any) { m["nonce"] = 5 }, 401},
+		{"another cnonce", func(m map[string]any) { m["cnonce"] = 5 }, 401},
+		{"no realm", func(m map[string]any) { m["realm"] = "" }, 400},
+		{"no user", func(m map[string]any) { delete(m, "username") }, 400},
+		{"no nonce", func(m map[string]any) { delete(m, "nonce") }, 400},
+		{"negative nonce", func(m map[string]any) { m["nonce"] = -1 }, 400},
+		{"text for a nonce", func(m map[string]any) { m["nonce"] = "5" }, 400},
+		{"fraction", func(m map[string]any) { m["nonce"] = 1.5 }, 400},
+		{"no cnonce", func(m map[string]any) { delete(m, "cnonce") }, 400},
+		{"no response", func(m map[string]any) { m["response"] = "" }, 400},
+		{"number for a name", func(m map[string]any) { m["username"] = 5 }, 400},
+		{"long", func(m map[string]any) { m["x"] = strings.Repeat("x", 1024) }, 400},
+		{"more", func(m map[string]any) { m["x"] = []int{1} }, 0},
+	} {
+		l := house(access.SHA256)
+		var m map[string]any
+		d := json.NewDecoder(strings.NewReader(string(answer(t, l, "admin", "secret"))))
+		d.UseNumber()
+		if err := d.Decode(&m); err != nil {
+			t.Fatal(err)
+		}
+		c.edit(m)
+		auth, _ := json.Marshal(m)
+		if _, err := l.Frame("a", auth); code(err) != c.want {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	for _, text := range []string{"", "null", "[]", `"x"`, "{}", `{"nonce":1`} {
+		if _, err := house(access.MD5).Frame("a", []byte(text)); code(err) != 400 {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestHTTPLogin(t *testing.T) {
+	l := house(access.SHA256)
+	if _, err := l.HTTP("a", "", "POST", "/rpc"); code(err) != 401 {
+		t.Errorf("no header: %v", err)
+	}
+	challenge := l.HTTPChallenge()
+	if !strings.HasPrefix(challenge, `Digest qop="auth", realm="RPC", nonce="`) || !strings.HasSuffix(challenge, `", algorithm=SHA-256`) {
+		t.Errorf("challenge %s", challenge)
+	}
+	header := func(method, uri string) string {
+		h, err := access.AnswerHTTP(challenge, "admin", "secret", method, uri)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	good := header("POST", "/rpc")
+	for _, c := range []struct {
+		name, header, method, uri string
+		want                      int
+	}{
+		{"another method", good, "GET", "/rpc", 401}, // uses the count up
+		{"good, but counted", good, "POST", "/rpc", 401},
+		{"another path", good, "POST", "/rpc/x", 400},
+		{"basic", "Basic YWRtaW46c2VjcmV0", "POST", "/rpc", 400},
+		{"nothing behind it", "Digest", "POST", "/rpc", 400},
+		{"cut", good[:len(good)-1], "POST", "/rpc", 400},
+		{"twice", good + `, nc=00000002`, "POST", "/rpc", 400},
+		{"no qop", strings.Replace(good, "qop=auth, ", "", 1), "POST", "/rpc", 400},
+		{"no count", strings.Replace(good, "nc=00000001", "nc=00000000", 1), "POST", "/rpc", 400},
+		{"short count", strings.Replace(good, "nc=00000001", "nc=1", 1), "POST", "/rpc", 400},
+		{"long", good + ", x=" + strings.Repeat("x", 1024), "POST", "/rpc", 400},
+	} {
+		if _, err := l.HTTP("a", c.header, c.method, c.uri); code(err) != c.want {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	challenge = l.HTTPChallenge()
+	if user, err := l.HTTP("a", strings.ReplaceAll(header("POST", "/rpc"), ", ", " ,  "), "POST", "/rpc"); user != "admin" || err != nil {
+		t.Errorf("good: %q, %v", user, err)
+	}
+	if _, err := l.HTTP("a", header("POST", "/rpc"), "POST", "/rpc"); code(err) != 401 {
+		t.Errorf("a count that does not grow: %v", err)
+	}
+}
+
+// TestNonces: one lasts a minute, and 64 are kept.
+func TestNonces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := house(access.MD5)
+		first, second := answer(t, l, "admin", "secret"), answer(t, l, "admin", "secret")
+		time.Sleep(59 * time.Second)
+		if _, err := l.Frame("a", first); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		if _, err := l.Frame("a", second); code(err) != 401 {
+			t.Errorf("too old: %v", err)
+		}
+		lost := answer(t, l, "admin", "secret")
+		kept := answer(t, l, "admin", "secret")
+		for range 63 {
+			l.FrameChallenge()
+		}
+		if n := l.Outstanding(); n != 64 {
+			t.Errorf("%d nonces", n)
+		}
+		if _, err := l.Frame("a", lost); code(err) != 401 {
+			t.Errorf("the oldest: %v", err)
+		}
+		if _, err := l.Frame("a", kept); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestP4Guesses: of ten thousand guesses, five a minute are looked at; neither
+// another address nor the owner, later, suffers.
+func TestP4Guesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := house(access.SHA256)
+		begin, wrong := time.Now(), 0
+		for i := range 10000 {
+			switch got := enter(t, l, fmt.Sprintf("192.0.2.7:%d", i), "admin", fmt.Sprint(i)); got {
+			case 401:
+				wrong++
+			case 429:
+			default:
+				t.Fatalf("guess %d: %d", i, got)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		minutes := int(time.Since(begin)/time.Minute) + 1
+		if wrong > 5*minutes {
+			t.Errorf("%d guesses in %d minutes", wrong, minutes)
+		}
+		if got := enter(t, l, "192.0.2.7:1", "admin", "secret"); got != 429 && got != 0 {
+			t.Errorf("the owner at that address: %d", got)
+		}
+		if got := enter(t, l, "192.0.2.8:1", "admin", "secret"); got != 0 {
+			t.Errorf("another address: %d", got)
+		}
+		time.Sleep(time.Minute)
+		if got := enter(t, l, "192.0.2.7:1", "admin", "secret"); got != 0 {
+			t.Errorf("a minute later: %d", got)
+		}
+	})
+}
+
+// TestLockout: the fifth wrong answer in a minute is the last for a minute, and a
+// right one in between begins anew.
+func TestLockout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := house(access.SHA256)
+		for _, want := range []struct {
+			password string
+			code     int
+			pause    time.Duration
+		}{
+			{"x", 401, 0}, {"x", 401, 0}, {"x", 401, 0}, {"x", 401, 0}, {"secret", 0, 0},
+			{"x", 401, 0}, {"x", 401, 0}, {"x", 401, 0}, {"x", 401, 61 * time.Second},
+			{"x", 401, 0}, {"x", 401, 0}, {"x", 401, 0}, {"x", 401, 0}, {"x", 401, 0},
+			{"secret", 429, 59 * time.Second}, {"secret", 429, time.Second}, {"secret", 0, 0},
+		} {
+			if got := enter(t, l, "[fe80::1%eth0]:7", "admin", want.password); got != want.code {
+				t.Errorf("%q: %d, want %d", want.password, got, want.code)
+			}
+			time.Sleep(want.pause)
+		}
+	})
+}
+
+// TestRemotes: as many addresses as may be are remembered.
+func TestRemotes(t *testing.T) {
+	l := house(access.SHA256)
+	for i := range 3000 {
+		enter(t, l, fmt.Sprintf("192.0.%d.%d:1", i/256, i%256), "admin", "x")
+	}
+	if n := l.Remotes(); n != 1024 {
+		t.Errorf("%d addresses", n)
+	}
+}
+
+// TestFile: what of a file of passwords counts.
+func TestFile(t *testing.T) {
+	good := access.HTDigest("admin", "RPC", "secret", access.SHA256)
+	for _, c := range []struct {
+		name, text string
+		err        error
+		want       int
+	}{
+		{"good", good, nil, 0},
+		{"CRLF", strings.Replace(good, "\n", "\r\n", 1), nil, 0},
+		{"no line end", strings.TrimSpace(good), nil, 0},
+		{"behind others", "# text\n\n" + access.HTDigest("a", "RPC", "b", access.SHA256) + "admin:Other:x\n" + good, nil, 0},
+		{"nothing", "", nil, 401},
+		{"another realm", access.HTDigest("admin", "X", "secret", access.SHA256), nil, 401},
+		{"another hash", access.HTDigest("admin", "RPC", "secret", access.MD5), nil, 401},
+		{"line 65", strings.Repeat("x\n", 64) + good, nil, 401},
+		{"line 64", strings.Repeat("x\n", 63) + good, nil, 0},
+		{"beyond 8 KiB", strings.Repeat("x", 8<<10) + "\n" + good, nil, 401},
+		{"unreadable", good, errors.New("no"), 401},
+	} {
+		l := access.NewLogin(access.LoginConfig{File: func() ([]byte, error) { return []byte(c.text), c.err }})
+		if got := enter(t, l, "a", "admin", "secret"); got != c.want {
+			t.Errorf("%s: %d", c.name, got)
+		}
+	}
+	if got := enter(t, access.NewLogin(access.LoginConfig{}), "a", "admin", "secret"); got != 401 {
+		t.Errorf("no file: %d", got)
+	}
+}
+
+func TestAnswerBad(t *testing.T) {
+	for _, text := range []string{"", "unauthorized", "{}", `{"realm":"RPC","nonce":"x"}`, `{"realm":"RPC","nonce":5,"algorithm":"X"}`} {
+		if _, err := access.AnswerFrame(text, "a", "b"); err != access.ErrChallenge {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for _, text := range []string{"", "Basic", `Digest realm="x"`, `Digest realm="x", nonce="5", algorithm=MD5`, `Digest nonce="5", qop="auth", algorithm=X`} {
+		if _, err := access.AnswerHTTP(text, "a", "b", "GET", "/"); err != access.ErrChallenge {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
