@@ -1,0 +1,123 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/ccmkit/ccmkit/ccm/access"
+)
+
+// socket is a websocket. One frame is one message; text and binary are taken,
+// text is sent (Mongoose OS, rpc-ws).
+type socket struct {
+	ws     *websocket.Conn
+	conn   *conn // nil without Serve
+	limits Limits
+	stream stream
+}
+
+// serveSocket makes a request a websocket, and serves it until it ends.
+func (h *HTTP) serveSocket(w http.ResponseWriter, r *http.Request) {
+	c := connOf(r.Context())
+	if c.open != nil {
+		c.open.Add(1)
+		defer c.open.Done()
+	}
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{"clubby.cesanta.com", "json-rpc"},
+		InsecureSkipVerify: true, // of the Origin, which was looked at
+	})
+	if err != nil {
+		h.s.stats.rejected.Add(1)
+		return
+	}
+	ws.SetReadLimit(int64(h.s.cfg.MaxFrame))
+	k := &socket{ws: ws, conn: c.pooled, limits: h.cfg.Limits}
+	o := &access.Origin{Role: h.cfg.Role, Channel: access.WSIn, Remote: r.RemoteAddr}
+	k.stream.init(h.s, o, c.pooled, k.write)
+	k.run(r.Context())
+}
+
+// run reads frames until the websocket ends or ctx does.
+func (k *socket) run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// The library cuts a connection off when the context of a read ends.
+	reading, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	k.stream.start(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { k.watch(ctx, cut) })
+	for {
+		frame, err := k.read(reading)
+		if err != nil {
+			if errors.Is(err, websocket.ErrMessageTooBig) {
+				k.stream.s.stats.tooLong.Add(1)
+			}
+			break
+		}
+		k.stream.take(ctx, frame)
+	}
+	k.ws.CloseNow()
+	cancel()
+	k.stream.end()
+	watching.Wait()
+}
+
+// read returns the next message, which must come in time once it has begun.
+func (k *socket) read(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	_, r, err := k.ws.Reader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	late := time.AfterFunc(k.limits.Read, cancel)
+	defer late.Stop()
+	return io.ReadAll(r)
+}
+
+// write sends a reply. It is safe for concurrent use.
+func (k *socket) write(reply []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), k.limits.Write)
+	defer cancel()
+	return k.ws.Write(ctx, websocket.MessageText, reply)
+}
+
+// watch asks the peer now and then whether it is there, and says goodbye when
+// ctx ends.
+func (k *socket) watch(ctx context.Context, cut func()) {
+	t := time.NewTicker(k.limits.Idle)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			if k.ping(ctx) != nil && ctx.Err() == nil {
+				cut()
+				return
+			}
+		case <-ctx.Done():
+			late := time.AfterFunc(grace, func() {
+				cut()
+				if k.conn != nil { // the library may be reading without a limit
+					k.conn.Close()
+				}
+			})
+			defer late.Stop()
+			k.ws.Close(websocket.StatusGoingAway, "")
+			return
+		}
+	}
+}
+
+func (k *socket) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, k.limits.Read)
+	defer cancel()
+	return k.ws.Ping(ctx)
+}
