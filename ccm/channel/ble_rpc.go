@@ -139,7 +139,10 @@ func (b *BLERPC) put(reply []byte) error {
 	err := b.out.Put(reply)
 	length := b.out.Control()
 	b.mu.Unlock()
-	if err == nil && b.notify != nil {
+	switch {
+	case err != nil:
+		b.free <- struct{}{}
+	case b.notify != nil:
 		b.notify(length)
 	}
 	return err

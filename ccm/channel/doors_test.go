@@ -264,6 +264,7 @@ func TestSerial(t *testing.T) {
 			}})
 		}()
 		time.Sleep(20 * time.Second)
+		synctest.Wait()
 		if got, want := fmt.Sprint(opened), "[0s 100ms 300ms 700ms 1.5s 3.1s 5.1s 7.1s]"; got != want {
 			t.Errorf("opened at %s, want %s", got, want)
 		}
@@ -285,6 +286,7 @@ func TestSerial(t *testing.T) {
 		}
 		far.Close() // the adapter is pulled
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if n := len(opened); n != 9 {
 			t.Errorf("opened %d times", n)
 		}

@@ -88,7 +88,9 @@ func TestP3(t *testing.T) {
 			addr, stop := r.serveHTTP(t, channel.HTTPConfig{Role: access.LAN})
 			base, routines := memory(), runtime.NumGoroutine()
 			var wg sync.WaitGroup
-			conns := make(chan net.Conn, tt.n)
+			var mu sync.Mutex
+			var conns []net.Conn
+			over := false
 			for range tt.n {
 				wg.Go(func() {
 					c, err := net.Dial("tcp", addr)
@@ -96,8 +98,14 @@ func TestP3(t *testing.T) {
 						return
 					}
 					c.SetDeadline(time.Now().Add(time.Duration(heavy(10)) * time.Second / 5))
-					conns <- c
-					tt.attack(c)
+					defer c.Close()
+					mu.Lock()
+					conns = append(conns, c)
+					late := over
+					mu.Unlock()
+					if !late {
+						tt.attack(c)
+					}
 				})
 			}
 			time.Sleep(100 * time.Millisecond)
@@ -125,10 +133,12 @@ func TestP3(t *testing.T) {
 			}
 			slices.Sort(times)
 			t.Logf("others: median %v, longest %v", times[10], times[19])
-			close(conns)
-			for c := range conns {
+			mu.Lock()
+			over = true
+			for _, c := range conns {
 				c.Close()
 			}
+			mu.Unlock()
 			wg.Wait()
 			eventually(t, "all gone", func() bool { s := r.Stats(); return s.Channels == 0 && s.Handlers == 0 })
 			eventually(t, "goroutines back", func() bool { return runtime.NumGoroutine() <= routines })

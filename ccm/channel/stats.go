@@ -15,7 +15,7 @@ type Stats struct {
 	Busy          uint64 // for want of a place
 	Unsent        uint64 // replies that could not be written
 	Panics        uint64 // of handlers
-	Evicted       uint64 // connections that had to make room
+	Evicted       uint64 // connections that had to make room, or found none
 	Rejected      uint64 // HTTP requests refused for their Host, Origin, path or form
 
 	Handlers int // at work now
