@@ -1,0 +1,118 @@
+package config
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"strings"
+)
+
+// Encrypted values (spec/security.md 6): $enc1$KID$B64, where KID are the first 8
+// hex digits of the SHA-256 of the data key, and B64 is base64 without padding of
+// nonce, ciphertext and tag of AES-256-GCM. The additional data bind a value to its
+// key and its device: "ccm-conf-v1" 00 key 00 device.id.
+const (
+	sealedPrefix = "$enc1$"
+	sealedAAD    = "ccm-conf-v1"
+	dataKeyInfo  = "ccm config v1"
+	keyIDLen     = 8
+)
+
+var (
+	errOtherKey  = errors.New("encrypted with another key")
+	errTampered  = errors.New("damaged, or encrypted for another key or device")
+	errSealed    = errors.New("encrypted, and there is no root key")
+	sealEncoding = base64.RawStdEncoding.Strict()
+)
+
+// shortestSealed is the length of an encrypted value of no bytes.
+var shortestSealed = len(sealedPrefix) + keyIDLen + 1 + sealEncoding.EncodedLen(12+16)
+
+// looksSealed reports whether a text is an encrypted value, or was one before a byte
+// of its prefix was damaged: it must not pass for a password then.
+func looksSealed(text string) bool {
+	if len(text) < shortestSealed {
+		return strings.HasPrefix(text, sealedPrefix)
+	}
+	wrong := 0
+	for i := range len(sealedPrefix) {
+		if text[i] != sealedPrefix[i] {
+			wrong++
+		}
+	}
+	return wrong <= 1
+}
+
+// sealer encrypts and decrypts values. It is safe for concurrent use.
+type sealer struct {
+	aead   cipher.AEAD
+	prefix string // $enc1$KID$
+}
+
+// newSealer returns the sealer of the root key that a provider gives, or nil if it
+// has none.
+func newSealer(ctx context.Context, p RootKeyProvider) (*sealer, error) {
+	if p == nil {
+		return nil, nil
+	}
+	root, err := p.RootKey(ctx)
+	if errors.Is(err, ErrNoRootKey) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	data, err := hkdf.Key(sha256.New, root[:], nil, dataKeyInfo, 32)
+	clear(root[:])
+	if err != nil {
+		return nil, err
+	}
+	defer clear(data)
+	block, err := aes.NewCipher(data)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(data)
+	return &sealer{aead: aead, prefix: sealedPrefix + hex.EncodeToString(sum[:])[:keyIDLen] + "$"}, nil
+}
+
+// associated returns the additional data of a value.
+func associated(key, id string) []byte { return []byte(sealedAAD + "\x00" + key + "\x00" + id) }
+
+// seal encrypts the value of a key, with a fresh nonce.
+func (s *sealer) seal(key, id, value string) string {
+	nonce := make([]byte, s.aead.NonceSize(), s.aead.NonceSize()+len(value)+s.aead.Overhead())
+	rand.Read(nonce)
+	return s.prefix + sealEncoding.EncodeToString(s.aead.Seal(nonce, nonce, []byte(value), associated(key, id)))
+}
+
+// open decrypts the value of a key. A nil sealer has no key.
+func (s *sealer) open(key, id, text string) (string, error) {
+	if s == nil {
+		return "", errSealed
+	}
+	code, ours := strings.CutPrefix(text, s.prefix)
+	if !ours {
+		return "", errOtherKey
+	}
+	data, err := sealEncoding.DecodeString(code)
+	if err != nil || len(data) < s.aead.NonceSize() || strings.ContainsAny(code, "\r\n") {
+		return "", errTampered
+	}
+	nonce, data := data[:s.aead.NonceSize()], data[s.aead.NonceSize():]
+	value, err := s.aead.Open(nil, nonce, data, associated(key, id))
+	if err != nil {
+		return "", errTampered
+	}
+	return string(value), nil
+}
