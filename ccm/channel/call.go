@@ -25,7 +25,7 @@ type Call struct {
 	text    string // its message, if refused
 	denied  bool   // there were credentials, and they were wrong
 	due     bool   // a reply is on its way
-	bounded bool   // the number of channels like this one has a limit
+	conn    *conn  // that the handler keeps busy, nil if it is not in the pool
 }
 
 // expect counts the reply as on its way.
@@ -41,6 +41,14 @@ func (c *Call) id() []byte {
 		return []byte{'0'}
 	}
 	return c.req.msg.ID()
+}
+
+// keepBusy makes a connection one at work, until the handler has returned.
+func (c *Call) keepBusy(n *conn) {
+	if n != nil && c.handler != nil {
+		c.conn = n
+		n.begin()
+	}
 }
 
 // refuse makes an error the reply.
@@ -77,10 +85,11 @@ func (c *Call) Code() int { return c.code }
 func (c *Call) Serve(ctx context.Context, write func(reply []byte) error) error {
 	defer c.end()
 	reply := c.run(ctx)
-	if c.handler != nil && c.bounded {
-		// Peers that take no replies must not keep others from calling. They
-		// are few, and their own places stay taken.
+	if c.conn != nil {
+		// Peers that take no replies must not keep others out. They are few,
+		// and their own places stay taken.
 		c.s.places.giveTotal()
+		c.conn.end()
 	}
 	if len(reply) == 0 {
 		return nil
@@ -101,7 +110,7 @@ func (c *Call) Serve(ctx context.Context, write func(reply []byte) error) error 
 func (c *Call) end() {
 	if c.handler != nil {
 		c.s.places.giveEach(c.key)
-		if !c.bounded {
+		if c.conn == nil {
 			c.s.places.giveTotal()
 		}
 	}

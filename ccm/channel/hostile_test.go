@@ -191,7 +191,11 @@ func TestEviction(t *testing.T) {
 	}
 	peers[0].Write(text(`{"id":1,"method":"Test.Block"}`)) // is at work
 	eventually(t, "at work", func() bool { return r.blocked.Load() == 1 })
-	for i := 2; i < 20; i++ { // 1 is the idlest
+	const idlest = 10
+	for i := 1; i < 20; i++ {
+		if i == idlest {
+			continue
+		}
 		peers[i].Write(text(`{"id":1,"method":"Test.Echo"}`))
 		readFrame(peers[i])
 	}
@@ -199,10 +203,10 @@ func TestEviction(t *testing.T) {
 		t.Errorf("%d evicted too early", n)
 	}
 	upgrade(t, addr)
-	if got := readFrame(peers[1]); got != "" {
+	if got := readFrame(peers[idlest]); got != "" {
 		t.Errorf("the idlest got %q", got)
 	}
-	for _, i := range []int{2, 19} {
+	for _, i := range []int{1, 19} {
 		peers[i].Write(text(`{"id":2,"method":"Test.Echo"}`))
 		if got := readFrame(peers[i]); !strings.Contains(got, `"id":2`) {
 			t.Errorf("peer %d got %q", i, got)
@@ -212,8 +216,10 @@ func TestEviction(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	// If all are at work, the new one goes.
-	for i := 2; i < 20; i++ {
-		peers[i].Write(text(`{"id":1,"method":"Test.Block"}`))
+	for i := 1; i < 20; i++ {
+		if i != idlest {
+			peers[i].Write(text(`{"id":1,"method":"Test.Block"}`))
+		}
 	}
 	eventually(t, "nearly all at work", func() bool { return r.blocked.Load() == 19 })
 	c, _, _ := upgrade(t, addr) // in the place of the one that came last
@@ -224,7 +230,7 @@ func TestEviction(t *testing.T) {
 		t.Error("the 21st was answered")
 	}
 	close(r.release)
-	for _, i := range []int{0, 2, 19} {
+	for _, i := range []int{0, 1, 19} {
 		if got := readFrame(peers[i]); !strings.Contains(got, `"id":1`) {
 			t.Errorf("peer %d got %q", i, got)
 		}
@@ -347,6 +353,65 @@ func TestTimes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestQuietHTTP: a reply over HTTP is on its way until it has left.
+func TestQuietHTTP(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		l := newMemListener()
+		web := channel.NewHTTP(r.Service, channel.HTTPConfig{Role: access.LAN})
+		serving(t, func(ctx context.Context) error { return web.Serve(ctx, l) })
+		c := l.dial()
+		defer c.Close()
+		io.WriteString(c, post("/rpc/Test.Echo", "1"))
+		synctest.Wait()
+		limited, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if r.Quiet(limited) == nil {
+			t.Error("quiet before the reply was read")
+		}
+		readResponse(t, bufio.NewReader(c))
+		synctest.Wait()
+		if err := r.Quiet(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestDeafPeers: peers that call and take no replies keep nobody out, neither of the
+// pool nor of the places.
+func TestDeafPeers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		l := newMemListener()
+		web := channel.NewHTTP(r.Service, channel.HTTPConfig{Role: access.LAN})
+		serving(t, func(ctx context.Context) error { return web.Serve(ctx, l) })
+		var deaf []net.Conn
+		for range 20 {
+			c := l.dial()
+			deaf = append(deaf, c)
+			go io.WriteString(c, request("GET", "/rpc", "", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+				"Sec-WebSocket-Key: KAp5qHsSXaSdazmbyeRHDQ=="))
+			readResponse(t, bufio.NewReader(c))
+			for range 4 {
+				c.Write(text(`{"id":1,"method":"Test.Echo"}`))
+			}
+		}
+		synctest.Wait()
+		if s := r.Stats(); s.Handlers != 0 || s.Channels != 20 || s.Busy != 0 {
+			t.Errorf("%+v", s)
+		}
+		c := l.dial()
+		go io.WriteString(c, post("/rpc/Test.Echo", "1"))
+		begun := time.Now()
+		if res := readResponse(t, bufio.NewReader(c)); res.body != "1\r\n" || time.Since(begun) > 0 {
+			t.Errorf("%d %q after %v", res.StatusCode, res.body, time.Since(begun))
+		}
+		for _, c := range append(deaf, c) {
+			c.Close()
+		}
+	})
 }
 
 // TestStopFinishes: requests at work when the door is closed are answered.

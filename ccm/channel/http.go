@@ -143,19 +143,12 @@ func (h *HTTP) call(w http.ResponseWriter, r *http.Request, method string, param
 
 // serve runs a call and writes its reply.
 func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, c *Call) {
-	pooled := connOf(r.Context()).pooled
-	pooled.begin()
-	defer pooled.end()
-	c.bounded = pooled != nil
+	c.keepBusy(connOf(r.Context()).pooled)
 	rc := http.NewResponseController(w)
-	// Nothing more is read but the end of the connection, and the time for the
-	// reply begins when it is there.
-	rc.SetReadDeadline(time.Time{})
-	rc.SetWriteDeadline(time.Time{})
 	written := false
 	c.Serve(r.Context(), func(reply []byte) error {
 		written = true
-		rc.SetWriteDeadline(time.Now().Add(h.cfg.Limits.Write))
+		rc.SetWriteDeadline(time.Now().Add(h.cfg.Limits.Write)) // the handler may have taken long
 		if c.Ready() && (c.code == jsonrpc.CodeUnauthorized || c.denied) {
 			h.status(w, c.code)
 			return nil

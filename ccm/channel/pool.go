@@ -71,8 +71,9 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// begin and end enclose a call at work: the connection is not idle. A nil conn,
-// of a door that is served by somebody else, takes no part.
+// begin and end enclose a handler at work: the connection is not idle. It is while
+// the reply is being written, as that is up to the peer. A nil conn, of a door that
+// is served by somebody else, takes no part.
 func (c *conn) begin() { c.work(1) }
 
 func (c *conn) end() { c.work(-1) }

@@ -34,6 +34,7 @@ type rig struct {
 	forgetful atomic.Bool // does not remember calls
 
 	window  atomic.Bool   // the provisioning window is open
+	rules   atomic.Value  // rpc.acl, a string
 	auth    atomic.Bool   // there is an auth file: admin, secret
 	release chan struct{} // lets Test.Block go on
 	blocked atomic.Int32  // how many are in it
@@ -62,6 +63,10 @@ func newRig(t testing.TB, change func(*channel.Config)) *rig {
 	logger := slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	gate, err := access.New(access.Config{
 		Login: r.login, Window: r.window.Load, Logger: logger,
+		Rules: func() (string, string) {
+			rules, _ := r.rules.Load().(string)
+			return rules, ""
+		},
 		Kind: func(method string) access.Kind { return access.Builtin },
 	})
 	if err != nil {
@@ -120,6 +125,8 @@ func (r *rig) serve(ctx context.Context, w *jsonrpc.Response, req *jsonrpc.Reque
 		w.Result([]byte("{\r\n  \"a\": [1,\n 2]\r\n}"))
 	case "Test.Big":
 		w.Result([]byte(`"` + strings.Repeat("x", 200_000) + `"`))
+	case "Test.LF":
+		w.Result([]byte("[1,\n2]"))
 	case "Test.Large":
 		w.Result([]byte(`"` + strings.Repeat("x", 60_000) + `"`))
 	case "Test.BadParams":

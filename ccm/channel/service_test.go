@@ -80,6 +80,7 @@ func TestFrames(t *testing.T) {
 		{"panic", `{"id":2,"method":"Test.Panic"}`,
 			`{"id":2,"src":"ccm_A1B2C3","error":{"code":500,"message":"the handler of the method did not return"}}`},
 		{"result on several lines", `{"id":2,"method":"Test.Lines"}`, `{"id":2,"src":"ccm_A1B2C3","result":{  "a": [1, 2]}}`},
+		{"result on two lines", `{"id":2,"method":"Test.LF"}`, `{"id":2,"src":"ccm_A1B2C3","result":[1,2]}`},
 		{"role", `{"id":2,"method":"Test.Where"}`, `{"id":2,"src":"ccm_A1B2C3","result":["` + access.Host.String() + `","UART",""]}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -93,6 +94,9 @@ func TestFrames(t *testing.T) {
 			}
 			if n := s.Calls + s.Notifications + s.Bad + s.Foreign + s.Responses + s.NotFound; n != 1 {
 				t.Errorf("counted %d times: %+v", n, s)
+			}
+			if (s.Panics == 1) != (tt.name == "panic") || (s.Panics == 1) != strings.Contains(r.log.String(), "boom") {
+				t.Errorf("%d panics, log %s", s.Panics, r.log.String())
 			}
 			if err := r.Quiet(t.Context()); err != nil {
 				t.Error(err)
@@ -269,6 +273,46 @@ func TestLoginByFrame(t *testing.T) {
 	// Notifications are refused without a word.
 	if got := r.ask(t, o, `{"method":"Test.Where"}`); got != "" || len(r.seen()) != 1 {
 		t.Errorf("notification: %q", got)
+	}
+}
+
+// TestUserIsJudged: a login is not enough if the rules say so, and it is not looked
+// at where it would not help.
+func TestUserIsJudged(t *testing.T) {
+	r := newRig(t, nil)
+	r.auth.Store(true)
+	r.rules.Store(`[{"method":"Test.Echo","acl":"-admin,root"},{"method":"Test.Where","acl":"admin"}]`)
+	for method, want := range map[string]int{"Test.Echo": 403, "Test.Where": 0} {
+		frame := `{"id":1,"method":"` + method + `"}`
+		code, challenge := errorOf(t, r.ask(t, lanOrigin(), frame))
+		if code != 401 {
+			t.Fatalf("%s: %d", method, code)
+		}
+		frame = strings.TrimSuffix(frame, "}") + `,"auth":` + authOf(t, challenge, "admin", "secret") + "}"
+		if code, _ := errorOf(t, r.ask(t, lanOrigin(), frame)); code != want {
+			t.Errorf("%s: %d, want %d", method, code, want)
+		}
+	}
+	user := &access.Origin{Role: access.User, Channel: access.HTTP, Remote: "192.168.4.2:4711"}
+	if code, _ := errorOf(t, r.ask(t, user, `{"id":1,"method":"Test.Echo","auth":{}}`)); code != 403 {
+		t.Errorf("user: %d", code)
+	}
+	if got := r.seen(); len(got) != 1 {
+		t.Errorf("calls %v", got)
+	}
+}
+
+// TestNotFoundHoldsNothing: calls of nothing take no places.
+func TestNotFoundHoldsNothing(t *testing.T) {
+	r := newRig(t, nil)
+	o := hostOrigin()
+	for range 40 {
+		if code, _ := errorOf(t, r.ask(t, o, `{"id":1,"method":"Nope"}`)); code != 404 {
+			t.Fatalf("code %d", code)
+		}
+	}
+	if got := r.ask(t, o, `{"id":1,"method":"Test.Echo"}`); !strings.Contains(got, "result") {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -47,12 +47,8 @@ func (t *stream) take(ctx context.Context, frame []byte) {
 	case c.Ready():
 		t.refused <- c
 	default:
-		c.bounded = t.conn != nil
-		t.conn.begin()
-		t.wg.Go(func() {
-			defer t.conn.end()
-			c.Serve(ctx, t.write)
-		})
+		c.keepBusy(t.conn)
+		t.wg.Go(func() { c.Serve(ctx, t.write) })
 	}
 }
 
