@@ -5,12 +5,14 @@ import (
 	"strconv"
 )
 
-// Conditions that callers test for. A [*KeyError] wraps the first four.
+// Conditions that callers test for. A [*KeyError] wraps one of the first four.
 var (
 	ErrDenied     = errors.New("config: key may not be set")
-	ErrBadType    = errors.New("config: value of another type")
+	ErrBadType    = errors.New("config: unsuitable value")
 	ErrUnknownKey = errors.New("config: unknown key")
-	ErrInvalid    = errors.New("config: invalid value")
+	ErrInvalid    = errors.New("config: values that do not fit together")
+	// ErrSyntax is text that is not JSON, nested too deep, or too long.
+	ErrSyntax = errors.New("not JSON, nested too deep, or too long")
 	// ErrTooLarge is returned when a level would not fit in a file of MaxFile
 	// bytes.
 	ErrTooLarge = errors.New("config: more than " + strconv.Itoa(MaxFile>>10) + " KiB in one file")
@@ -21,7 +23,6 @@ var (
 var (
 	errNUL         = errors.New("a NUL character")
 	errLooksSealed = errors.New("begins like an encrypted value")
-	errMalformed   = errors.New("not JSON, nested too deep or too long")
 	errDuplicate   = errors.New("given twice")
 )
 
@@ -31,17 +32,17 @@ type Kind uint8
 // The kinds, and the codes with which the management services answer.
 const (
 	Denied  Kind = iota + 1 // the key may not be set: 403
-	BadType                 // the value is of another type: 400
+	BadType                 // the value is of another type, or unsuitable, or given twice: 400
 	Unknown                 // there is no such key: 404
-	Invalid                 // the value, or the text it is in, is not allowed: 400
+	Invalid                 // the values do not fit together, which Save finds out: -1
 )
 
 // KeyError says which key is to blame and why. Its text does not have the value.
 type KeyError struct {
 	Key  string // dotted path; "" if the text as a whole is to blame
 	Kind Kind
-	Want Type  // for BadType: what was wanted, 0 for an object
-	Err  error // for Invalid: the reason
+	Want Type  // for BadType without Err: what was wanted, 0 for an object
+	Err  error // the reason, if it is another than Kind
 }
 
 // Error implements error. The words are those of Mongoose OS where it has some.
@@ -52,16 +53,18 @@ func (e *KeyError) Error() string {
 		return "not allowed to set " + key
 	case e.Kind == Unknown:
 		return "invalid config key " + key
+	case e.Kind == Invalid && e.Err != nil:
+		return e.Err.Error()
+	case e.Err != nil && e.Key == "":
+		return "invalid config value: " + e.Err.Error()
+	case e.Err != nil:
+		return "invalid config value: " + key + ": " + e.Err.Error()
 	case e.Kind == BadType && e.Want == 0:
 		return "invalid config value: " + key + " is not an object"
 	case e.Kind == BadType && e.Want == Int:
 		return "invalid config value: " + key + " is not an integer"
 	case e.Kind == BadType:
 		return "invalid config value: " + key + " is not a " + e.Want.String()
-	case e.Key == "" && e.Err != nil:
-		return "invalid config value: " + e.Err.Error()
-	case e.Err != nil:
-		return "invalid config value: " + key + ": " + e.Err.Error()
 	}
 	return "invalid config value: " + key
 }

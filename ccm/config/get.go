@@ -1,13 +1,17 @@
 package config
 
+import "errors"
+
 // GetOptions say which configuration to show, and how.
 type GetOptions struct {
-	// Level is 9 or -1 for the live configuration, 0 for the defaults of the schema,
-	// and 1 to 8 for what these levels and those below them set, as it is saved.
-	Level int
+	// Layers is how many levels count, from level 0 on, as they are saved: 1 for the
+	// defaults of the schema, 6 for the levels 0 to 5. 0 = the live configuration.
+	Layers int
 	// Reveal shows secrets. Otherwise one that is set is eight stars.
 	Reveal bool
 }
+
+var errLayers = errors.New("config: GetOptions.Layers: want 0 to 9")
 
 // AppendJSON appends the value of a key, or the tree of the keys below a group, or
 // the whole tree for "", as JSON text without white space, in the order of the
@@ -18,16 +22,16 @@ func (s *Store) AppendJSON(dst []byte, key string, o GetOptions) ([]byte, error)
 	if n == nil {
 		return dst, &KeyError{Key: key, Kind: Unknown}
 	}
-	live := o.Level == UserLevel || o.Level == -1
+	live := o.Layers == 0
 	var v values
 	switch {
 	case live:
 		v = *s.live.Load()
-	case o.Level < 0 || o.Level > UserLevel:
-		return dst, errLevel
+	case o.Layers < 0 || o.Layers > UserLevel:
+		return dst, errLayers
 	default:
 		s.mu.Lock()
-		v = s.below(slotOf(o.Level) + 1)
+		v = s.below(slotOf(o.Layers-1) + 1)
 		s.mu.Unlock()
 	}
 	return s.schema.appendTree(dst, n, func(key uint16) string {

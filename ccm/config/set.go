@@ -44,29 +44,23 @@ var (
 
 // Set makes a change, which becomes live at once but is not saved; a change of a
 // vendor's level has no effect until Save. The first key in the text that may not be
-// set (Denied), does not exist (Unknown), or has an unsuitable value (BadType,
-// Invalid) makes it fail with a *KeyError, and nothing is changed then; so does text
-// that is not JSON or has a member twice. Members that the schema does not have are
-// ignored, unless Options.StrictKeys says otherwise.
+// set (Denied), has an unsuitable value or is there twice (BadType), or is not there
+// although Key names it (Unknown) makes it fail with a *KeyError, and nothing is
+// changed then; so does text that is not JSON (ErrSyntax). Members that the schema
+// does not have are ignored, unless Options.StrictKeys says otherwise.
 //
 // A secret that is set to eight stars stays as it is. A value that equals that of
 // the levels below is set no more: the key follows them from now on.
-func (s *Store) Set(c Change) error { return s.change(c, nil) }
+func (s *Store) Set(c Change) error { return s.Update(c, nil) }
 
-// Update makes a change and saves the level it is for. If it cannot be saved it is
-// not made.
-func (s *Store) Update(c Change, o SaveOptions) error {
-	o.Level = c.Level
-	return s.change(c, &o)
-}
-
-// change makes a change, and saves it if o is not nil.
-func (s *Store) change(c Change, o *SaveOptions) error {
+// Update makes a change and, if save is not nil, saves the level it is for: one that
+// cannot be saved is not made. save.Level does not count.
+func (s *Store) Update(c Change, save *SaveOptions) error {
 	slot, err := levelSlot(c.Level)
 	if err != nil {
 		return err
 	}
-	changed, err := s.changeLevel(slot, c, o)
+	changed, err := s.changeLevel(slot, c, save)
 	s.notify(changed)
 	return err
 }
@@ -84,7 +78,7 @@ func levelSlot(level int) (int, error) {
 
 // changeLevel makes a change of one level. It returns which live values are others
 // now.
-func (s *Store) changeLevel(slot int, c Change, o *SaveOptions) ([]uint16, error) {
+func (s *Store) changeLevel(slot int, c Change, save *SaveOptions) ([]uint16, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	edits, err := s.plan(c)
@@ -96,15 +90,15 @@ func (s *Store) changeLevel(slot int, c Change, o *SaveOptions) ([]uint16, error
 	below := s.below(slot)
 	set := s.schema.differing(l.current().edited(edits), below)
 	if len(s.encode(slot, set)) > MaxFile {
-		return nil, &KeyError{Key: c.Key, Kind: Invalid, Err: ErrTooLarge}
+		return nil, &KeyError{Key: c.Key, Kind: BadType, Err: ErrTooLarge}
 	}
 	if slot == slotUser {
 		l.set = set
 	} else {
 		l.staged, l.edited = set, true
 	}
-	if o != nil {
-		if err := s.save(slot, *o); err != nil {
+	if save != nil {
+		if err := s.save(slot, *save); err != nil {
 			l.set, l.staged, l.edited = before.set, before.staged, before.edited
 			return nil, err
 		}
@@ -189,7 +183,7 @@ func (p *planner) value(n *node, raw mjson.Value) error {
 
 func (p *planner) unknown(path string) error {
 	if p.strict {
-		return &KeyError{Key: path, Kind: Invalid, Err: errNoSuchKey}
+		return &KeyError{Key: path, Kind: BadType, Err: errNoSuchKey}
 	}
 	p.ignored = note(p.ignored, path)
 	return nil
