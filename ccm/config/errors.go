@@ -8,9 +8,12 @@ import (
 // Conditions that callers test for. A [*KeyError] wraps one of the first four.
 var (
 	ErrDenied     = errors.New("config: key may not be set")
-	ErrBadType    = errors.New("config: unsuitable value")
+	ErrBadType    = errors.New("config: value of another type")
 	ErrUnknownKey = errors.New("config: unknown key")
-	ErrInvalid    = errors.New("config: values that do not fit together")
+	ErrInvalid    = errors.New("config: unsuitable value")
+	// ErrRules is returned by Save for values that do not fit together. The text of
+	// the error is that of the rule.
+	ErrRules = errors.New("config: values that do not fit together")
 	// ErrSyntax is text that is not JSON, nested too deep, or too long.
 	ErrSyntax = errors.New("not JSON, nested too deep, or too long")
 	// ErrTooLarge is returned when a level would not fit in a file of MaxFile
@@ -32,17 +35,17 @@ type Kind uint8
 // The kinds, and the codes with which the management services answer.
 const (
 	Denied  Kind = iota + 1 // the key may not be set: 403
-	BadType                 // the value is of another type, or unsuitable, or given twice: 400
+	BadType                 // the value is of another type: 400
 	Unknown                 // there is no such key: 404
-	Invalid                 // the values do not fit together, which Save finds out: -1
+	Invalid                 // the value is unsuitable or given twice, or the text is not JSON: 400
 )
 
 // KeyError says which key is to blame and why. Its text does not have the value.
 type KeyError struct {
 	Key  string // dotted path; "" if the text as a whole is to blame
 	Kind Kind
-	Want Type  // for BadType without Err: what was wanted, 0 for an object
-	Err  error // the reason, if it is another than Kind
+	Want Type  // for BadType: what was wanted, 0 for an object
+	Err  error // for Invalid: the reason
 }
 
 // Error implements error. The words are those of Mongoose OS where it has some.
@@ -53,8 +56,6 @@ func (e *KeyError) Error() string {
 		return "not allowed to set " + key
 	case e.Kind == Unknown:
 		return "invalid config key " + key
-	case e.Kind == Invalid && e.Err != nil:
-		return e.Err.Error()
 	case e.Err != nil && e.Key == "":
 		return "invalid config value: " + e.Err.Error()
 	case e.Err != nil:
@@ -87,6 +88,12 @@ func (e *KeyError) Unwrap() []error {
 	}
 	return list
 }
+
+// ruleError is the error of a rule.
+type ruleError struct{ err error }
+
+func (e *ruleError) Error() string   { return e.err.Error() }
+func (e *ruleError) Unwrap() []error { return []error{ErrRules, e.err} }
 
 // clip shortens a name that a caller gave.
 func clip(name string) string {

@@ -93,7 +93,7 @@ func (k *Key) check(text string) *KeyError {
 		err = k.Check(text)
 	}
 	if err != nil {
-		return &KeyError{Key: k.Name, Kind: BadType, Err: err}
+		return &KeyError{Key: k.Name, Kind: Invalid, Err: err}
 	}
 	return nil
 }

@@ -74,11 +74,11 @@ func (s *Store) validate() error {
 	v := View{s.schema, s.mac, s.below(slots)}
 	for _, rule := range s.schema.rules {
 		if err := rule(v); err != nil {
-			return &KeyError{Kind: Invalid, Err: err}
+			return &ruleError{err}
 		}
 	}
 	if !s.oldAP && v.Bool("wifi.ap.enable") && v.String("wifi.ap.pass") == defaultPass {
-		return &KeyError{Kind: Invalid, Err: errDefaultPass}
+		return &ruleError{errDefaultPass}
 	}
 	return nil
 }

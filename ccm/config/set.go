@@ -44,9 +44,10 @@ var (
 
 // Set makes a change, which becomes live at once but is not saved; a change of a
 // vendor's level has no effect until Save. The first key in the text that may not be
-// set (Denied), has an unsuitable value or is there twice (BadType), or is not there
-// although Key names it (Unknown) makes it fail with a *KeyError, and nothing is
-// changed then; so does text that is not JSON (ErrSyntax). Members that the schema
+// set (Denied), has a value of another type (BadType) or an unsuitable one, or is
+// there twice (Invalid), or is not there although Key names it (Unknown) makes it fail
+// with a *KeyError, and nothing is changed then; so does text that is not JSON
+// (Invalid, ErrSyntax). Members that the schema
 // does not have are ignored, unless Options.StrictKeys says otherwise.
 //
 // A secret that is set to eight stars stays as it is. A value that equals that of
@@ -90,7 +91,7 @@ func (s *Store) changeLevel(slot int, c Change, save *SaveOptions) ([]uint16, er
 	below := s.below(slot)
 	set := s.schema.differing(l.current().edited(edits), below)
 	if len(s.encode(slot, set)) > MaxFile {
-		return nil, &KeyError{Key: c.Key, Kind: BadType, Err: ErrTooLarge}
+		return nil, &KeyError{Key: c.Key, Kind: Invalid, Err: ErrTooLarge}
 	}
 	if slot == slotUser {
 		l.set = set
@@ -183,7 +184,7 @@ func (p *planner) value(n *node, raw mjson.Value) error {
 
 func (p *planner) unknown(path string) error {
 	if p.strict {
-		return &KeyError{Key: path, Kind: BadType, Err: errNoSuchKey}
+		return &KeyError{Key: path, Kind: Invalid, Err: errNoSuchKey}
 	}
 	p.ignored = note(p.ignored, path)
 	return nil

@@ -26,7 +26,7 @@ var scanner = mjson.Scanner{MaxDepth: jsonrpc.MaxDepth}
 // depth.
 func (w *walker) walk(n *node, text []byte) error {
 	if len(text) > MaxFile || !jsonrpc.Valid(text) {
-		return &KeyError{Key: n.path, Kind: BadType, Err: ErrSyntax}
+		return &KeyError{Key: n.path, Kind: Invalid, Err: ErrSyntax}
 	}
 	return w.visit(n, mjson.Find(text, "$"))
 }
@@ -65,7 +65,7 @@ func (w *walker) members(path string, v mjson.Value, f func(name, path string, v
 			below = path + "." + name
 		}
 		if _, twice := seen[name]; twice {
-			if err := w.fault(&KeyError{Key: below, Kind: BadType, Err: errDuplicate}); err != nil {
+			if err := w.fault(&KeyError{Key: below, Kind: Invalid, Err: errDuplicate}); err != nil {
 				return err
 			}
 			continue
