@@ -32,7 +32,7 @@ const (
 type Config struct {
 	// ID is the device id: the first level of the topics of the RPC over MQTT,
 	// the thing of the shadow and, unless Cloud has one, the MQTT client id.
-	// "" = DefaultID.
+	// "" = device.id of Management.Store, else DefaultID.
 	ID string
 	// Info is what Sys.Info and Sys.GetInfo tell about the module.
 	Info Info
@@ -48,6 +48,9 @@ type Config struct {
 	Queue QueueConfig
 	// NoCloudRPC leaves out the RPC over MQTT: calls to ID/rpc are not served.
 	NoCloudRPC bool
+	// Management is how the module is managed: its configuration and files, and
+	// the doors to them.
+	Management Management
 	// Trace, if set, is told about every frame on the links to the hosts. It
 	// is called from several goroutines at a time, and must neither block nor
 	// keep or change the frame.
@@ -153,6 +156,9 @@ type Watchdog struct {
 
 // check validates the configuration and fills in the defaults.
 func (c *Config) check() error {
+	if s := c.Management.Store; s != nil && c.ID == "" {
+		c.ID = s.String("device.id")
+	}
 	if c.ID == "" {
 		c.ID = DefaultID
 	}

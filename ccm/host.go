@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ccmkit/ccmkit/ccm/access"
 	"github.com/ccmkit/ccmkit/framing"
 	"github.com/ccmkit/ccmkit/jsonrpc"
 	"github.com/ccmkit/ccmkit/shadow"
@@ -51,9 +52,9 @@ type Host struct {
 	syncer *shadow.Syncer // nil without a shadow
 	take   chan *takeover // asks for the port; the link must be closed then
 	told   bool           // Sys.Init was sent; belongs to the search
-	turn   chan struct{}  // closed when the last call from the cloud is on its way; belongs to the router
 
 	mu       sync.Mutex
+	turn     chan struct{} // closed when the last request of a door is on its way
 	state    HostState
 	link     *link         // nil while the port is not open
 	changed  chan struct{} // closed at every change, and replaced
@@ -107,7 +108,7 @@ func (h *Host) Name() string { return h.cfg.Name }
 // start starts the goroutines of the host.
 func (h *Host) start(ctx context.Context) {
 	w := &h.m.workers
-	ctx = context.WithValue(ctx, hostKey{}, h)
+	ctx = access.NewContext(context.WithValue(ctx, hostKey{}, h), &access.Origin{Role: access.Host, Channel: access.UART, Remote: "UART0"})
 	h.inbox.start(func() { w.Go(func() { h.deliver(ctx) }) })
 	w.Go(func() { h.run(ctx) })
 	if h.syncer != nil {

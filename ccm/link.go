@@ -102,7 +102,7 @@ func (h *Host) newLink(ctx context.Context, port framing.Port) *link {
 		Pace: h.cfg.Pace, XonXoff: h.cfg.XonXoff, Junk: h.cfg.Junk, Observer: h.lineEvent,
 	})
 	return &link{h: h, ctx: ctx, look: make(chan struct{}, 1), frames: f, conn: jsonrpc.NewConn(f, &jsonrpc.ConnOptions{
-		Handler: &h.m.mux, Retries: h.cfg.Retries, MaxHandlers: maxDetachedAnswers, FirstID: h.cfg.FirstID, Observer: h.frameEvent,
+		Handler: guarded{h.m}, Retries: h.cfg.Retries, MaxHandlers: maxDetachedAnswers, FirstID: h.cfg.FirstID, Observer: h.frameEvent,
 	})}
 }
 

@@ -25,7 +25,7 @@ type Module struct {
 	outbox     *outbox.Queue
 	unacked    unacked // answers to hosts that wait for the outbox
 	router     router
-	calls      chan struct{} // a place for each call from the cloud
+	keep       gatekeeping
 	stats      counters
 	complaints complaints
 
@@ -47,7 +47,7 @@ func New(cfg Config) (*Module, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	m := &Module{cfg: cfg, log: cfg.Logger, calls: make(chan struct{}, MaxCloudCalls), over: make(chan struct{})}
+	m := &Module{cfg: cfg, log: cfg.Logger, over: make(chan struct{})}
 	m.router.init(m)
 	m.outbox = outbox.New(outbox.Config{
 		Send: m.send, MaxMessages: cfg.Queue.MaxMessages, MaxBytes: cfg.Queue.MaxBytes, DropOldest: cfg.Queue.DropOldest,
@@ -66,6 +66,9 @@ func New(cfg Config) (*Module, error) {
 		m.hosts = append(m.hosts, h)
 	}
 	m.registerServices()
+	if err := m.newGate(); err != nil {
+		return nil, err
+	}
 	return m, nil
 }
 
@@ -113,6 +116,7 @@ func (m *Module) Run(ctx context.Context) error {
 		}
 		m.workers.Go(func() { m.cloud.Run(ctx) })
 	}
+	m.openDoors(ctx)
 	<-ctx.Done()
 	m.workers.Wait()
 	m.outbox.Close()

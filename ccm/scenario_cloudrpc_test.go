@@ -168,7 +168,7 @@ func TestCloudRPCMos(t *testing.T) {
 func TestCloudRPCList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, h, _, c := calledModule(t, ccm.Config{})
-		const own = `"MQTT.Unsub","MQTT.Sub","MQTT.Pub","Sys.Init","Sys.Time","Sys.GetInfo","Sys.Info","RPC.Ping","RPC.List"`
+		const own = `"MQTT.Unsub","MQTT.Sub","MQTT.Pub","Sys.Init","Sys.GetInfo","Sys.Time","Sys.Info","RPC.Describe","RPC.Ping","RPC.List"`
 		c.asks(call("1", "RPC.List", ""), `{"id":1,"result":[`+own+`,"host/Sum","host/RPC.List","pump/Sum","pump/RPC.List"]}`)
 		c.asks(call("1", "host/RPC.List", ""), `{"id":1,"result":["Sum","RPC.List"]}`)
 		h.answer(nil)
