@@ -83,7 +83,7 @@ func (p *program) command() *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages |", ".FlagUsagesWrapped 80 |"))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
 	root.AddCommand(p.demoCommand(), p.runCommand(), p.callCommand(), p.monitorCommand(), p.doctorCommand(), p.shadowsCommand(),
-		p.bundleCommand(), p.flashCommand(), p.simCommand())
+		p.configCommand(), p.wifiCommand(), p.fsCommand(), p.bundleCommand(), p.flashCommand(), p.simCommand())
 	return root
 }
 

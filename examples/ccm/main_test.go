@@ -161,7 +161,7 @@ func TestUsage(t *testing.T) {
 		{"call --port tcp:h Sum", `--port: endpoint "tcp:h": want tcp:HOST:PORT`, 2},
 		{"call --port mqtt://h Sum", "--port: want mqtt://HOST[:PORT]/DEVICE", 2},
 		{"call --port mqtt://h/a+ Sum", "--port: want mqtt://HOST[:PORT]/DEVICE", 2},
-		{"call --port http://h/rpc Sum", "unknown kind", 2},
+		{"call --port gopher://h/rpc Sum", "unknown kind", 2},
 		{"call --port /no/such/port Sum", "no such file or directory (is it plugged in?", 1},
 		{"call --port unix:/no/such Sum", "/no/such", 1},
 

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -64,6 +66,36 @@ func (f *mqttFlags) config(cmd *cobra.Command, flag, text string) (cfg cloud.Con
 	}
 	return cfg, strings.Trim(u.Path, "/"), nil
 }
+
+// trust returns how servers over TLS are trusted, and our own certificate: for the
+// doors that are no brokers.
+func (f *mqttFlags) trust() (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if f.ca != "" {
+		text, err := readSmall(f.ca, maxCAs)
+		if err != nil {
+			return nil, fmt.Errorf("--ca: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("--ca: %s: no certificate in it", f.ca)
+		}
+	}
+	switch {
+	case f.cert != "" && f.key != "":
+		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+		if err != nil {
+			return nil, fmt.Errorf("--cert, --key: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	case f.cert != "" || f.key != "":
+		return nil, errors.New("--cert and --key go together")
+	}
+	return c, nil
+}
+
+// maxCAs is the longest file of CAs.
+const maxCAs = 256 << 10
 
 // flagNames replaces names of the configuration by those of the flags they were
 // set with.
