@@ -234,6 +234,13 @@ func testBLEConfig(t *testing.T) {
 	if err := b.WriteValue(make([]byte, 4097)); err != channel.ATTInsufficientResources {
 		t.Errorf("long value: %v", err)
 	}
+	r.foreign.Store("Config.Save") // nothing is set if it may not be saved
+	r.seen()
+	key("wifi.sta.ssid")
+	if err := b.WriteSave(ctx, []byte("1")); err != channel.ATTNotPermitted || len(r.seen()) != 0 {
+		t.Errorf("save is not allowed: %v", err)
+	}
+	r.foreign.Store("")
 	r.window.Store(false)
 	for _, save := range []string{"0", "1", "2"} {
 		key("wifi.sta.ssid")

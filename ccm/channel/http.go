@@ -114,6 +114,10 @@ func (h *HTTP) post(w http.ResponseWriter, r *http.Request, method string) {
 // frame serves a frame.
 func (h *HTTP) frame(w http.ResponseWriter, r *http.Request, body []byte) {
 	o := h.origin(r)
+	if len(body) == 0 && h.asks(r, o) {
+		h.status(w, http.StatusUnauthorized)
+		return
+	}
 	c, err := h.s.take(o, o, &Frame{Text: body}, h.login(r, o))
 	if err == nil {
 		h.serve(w, r, c)
@@ -133,6 +137,16 @@ func (h *HTTP) frame(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 	h.s.stats.rejected.Add(1)
 	http.Error(w, invalidRequest, http.StatusBadRequest)
+}
+
+// asks reports whether a request without body asks for the challenge: clients
+// such as curl send no body as long as they expect a 401.
+func (h *HTTP) asks(r *http.Request, o *access.Origin) bool {
+	if h.cfg.Role != access.LAN || r.Header.Get("Authorization") != "" {
+		return false
+	}
+	refused := refusal(h.s.cfg.Gate.Authorize(o, "RPC.List"))
+	return refused != nil && refused.Code == http.StatusUnauthorized
 }
 
 // call serves a method with its params.

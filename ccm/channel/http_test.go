@@ -110,7 +110,7 @@ func TestHTTP(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, nil)
-			addr, _ := r.serveHTTP(t, channel.HTTPConfig{Role: access.LAN, Hosts: func() []string { return []string{"other", "box.local"} }})
+			addr, _ := r.serveHTTP(t, channel.HTTPConfig{Role: access.LAN, Hosts: func() []string { return []string{"other", "", "box.local"} }})
 			res := roundTrip(t, addr, tt.in)
 			want := tt.body
 			if want == status {
@@ -239,6 +239,17 @@ func TestManualForm(t *testing.T) {
 				t.Errorf("calls %s", got)
 			}
 		})
+	}
+}
+
+// TestManualFormIsWhole: nothing is set if it may not be saved.
+func TestManualFormIsWhole(t *testing.T) {
+	r := newRig(t, nil)
+	r.foreign.Store("Config.Save")
+	addr, _ := r.serveHTTP(t, channel.HTTPConfig{Role: access.User})
+	res := roundTrip(t, addr, post("/rpc", `{"config":{}}`))
+	if got := r.seen(); res.StatusCode != 403 || len(got) != 0 {
+		t.Errorf("%d, calls %v", res.StatusCode, got)
 	}
 }
 

@@ -35,6 +35,7 @@ type rig struct {
 
 	window  atomic.Bool   // the provisioning window is open
 	rules   atomic.Value  // rpc.acl, a string
+	foreign atomic.Value  // a method that is not the module's own, a string
 	auth    atomic.Bool   // there is an auth file: admin, secret
 	release chan struct{} // lets Test.Block go on
 	blocked atomic.Int32  // how many are in it
@@ -67,7 +68,12 @@ func newRig(t testing.TB, change func(*channel.Config)) *rig {
 			rules, _ := r.rules.Load().(string)
 			return rules, ""
 		},
-		Kind: func(method string) access.Kind { return access.Builtin },
+		Kind: func(method string) access.Kind {
+			if foreign, _ := r.foreign.Load().(string); foreign == method {
+				return access.Registered // which end users may not call
+			}
+			return access.Builtin
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
