@@ -343,6 +343,7 @@ func TestShare(t *testing.T) {
 		hostLine := `{"id":1,"method":"Sum","params":["",""]}`
 		far.Write([]byte(hostLine + "\nboot\x04 \"\"\" x\n" + hostLine + "\n"))
 		heard(hostLine, hostLine)
+		far.Write([]byte("\x04 \"\"\" x"))
 		host.WriteFrame([]byte(`{"a":1}`))
 		if got := said(); got != "{\"a\":1}\n" {
 			t.Errorf("host's side wrote %q", got)
@@ -395,6 +396,17 @@ func TestShare(t *testing.T) {
 			t.Errorf("host's side wrote %q", got)
 		}
 		heard()
+		// The host comes while a call of mos is at work: the reply is lost.
+		r.release = make(chan struct{})
+		far.Write([]byte("\n\"\"\"{\"id\":4,\"method\":\"Test.Block\"}\"\"\"\n"))
+		synctest.Wait()
+		far.Write([]byte("\n" + hostLine + "\n"))
+		heard(hostLine)
+		said()
+		close(r.release)
+		if got := said(); got != "" || r.blocked.Load() != 0 {
+			t.Errorf("the host gets %q", got)
+		}
 		// Whoever takes the port below gets everything.
 		far.Write([]byte("\n\"\"\"\x04"))
 		synctest.Wait()
@@ -407,6 +419,27 @@ func TestShare(t *testing.T) {
 		port.Close()
 		if _, err := port.Write([]byte("x")); err == nil {
 			t.Error("a closed port writes")
+		}
+	})
+}
+
+// TestShareUnwrap: after Unwrap every byte is the host's.
+func TestShareUnwrap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := wire.Pair(nil)
+		port, err := channel.Share(newRig(t, nil).Service, channel.SerialConfig{Open: func(context.Context) (framing.Port, error) { return near, nil }})(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer port.Close()
+		if p := port.(interface{ Unwrap() framing.Port }).Unwrap(); p != framing.Port(near) {
+			t.Errorf("%v is not the port below", p)
+		}
+		const raw = "\"\"\"\x04\"\"\"{}"
+		far.Write([]byte(raw))
+		buf := make([]byte, 100)
+		if n, err := port.Read(buf); string(buf[:n]) != raw || err != nil {
+			t.Errorf("read %q, %v", buf[:n], err)
 		}
 	})
 }

@@ -355,6 +355,37 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// TestServeWaits: Serve returns after the last handler, even after one that takes
+// its time to end.
+func TestServeWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, socket := range []bool{false, true} {
+			r := newRig(t, nil)
+			l := newMemListener()
+			web := channel.NewHTTP(r.Service, channel.HTTPConfig{Role: access.LAN})
+			stop := serving(t, func(ctx context.Context) error { return web.Serve(ctx, l) })
+			c := l.dial()
+			go io.Copy(io.Discard, c)
+			if socket {
+				io.WriteString(c, request("GET", "/rpc", "", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+					"Sec-WebSocket-Key: KAp5qHsSXaSdazmbyeRHDQ=="))
+				c.Write(text(`{"id":1,"method":"Test.Stubborn"}`))
+			} else {
+				io.WriteString(c, post("/rpc/Test.Stubborn", ""))
+			}
+			synctest.Wait()
+			if r.blocked.Load() != 1 {
+				t.Fatal("nothing is at work")
+			}
+			stop()
+			if n := r.blocked.Load(); n != 0 {
+				t.Errorf("websocket %v: %d handlers are left", socket, n)
+			}
+			c.Close()
+		}
+	})
+}
+
 // TestQuietHTTP: a reply over HTTP is on its way until it has left.
 func TestQuietHTTP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -147,6 +147,11 @@ func (r *rig) serve(ctx context.Context, w *jsonrpc.Response, req *jsonrpc.Reque
 	case "Test.Wait":
 		<-ctx.Done()
 		w.Fail(ctx.Err())
+	case "Test.Stubborn":
+		r.blocked.Add(1)
+		defer r.blocked.Add(-1)
+		<-ctx.Done()
+		time.Sleep(10 * time.Second)
 	case "Test.Block":
 		r.blocked.Add(1)
 		defer r.blocked.Add(-1)
