@@ -43,6 +43,7 @@ type managed struct {
 type managedConfig struct {
 	dir      string // "" = a new one
 	password string // of admin; "" = there is none
+	noDoors  bool   // in a bubble there are no sockets
 	schema   *config.Schema
 	module   func(c *ccm.Config)
 	setup    func(s *config.Store) error
@@ -80,11 +81,14 @@ func newManaged(t testing.TB, o managedConfig) *managed {
 	cfg := ccm.Config{Info: ccm.Info{App: "ccm", FWVersion: "1.0"}}
 	cfg.Management = ccm.Management{
 		Store: m.store, Files: m.files, Network: m.net, MAC: "A0B1C2A1B2C3", Reboot: func() { m.reboots.Add(1) },
-		SetDebug: func(int) error { return nil }, Doors: m.doors(t, near),
+		SetDebug: func(int) error { return nil },
 		Access: access.Config{
 			Window:   m.window.Load,
 			ReadFile: func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(m.dir, filepath.Base(name))) },
 		},
+	}
+	if !o.noDoors {
+		cfg.Management.Doors = m.doors(t, near)
 	}
 	if o.module != nil {
 		o.module(&cfg)
