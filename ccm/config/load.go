@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/ccmkit/ccmkit/internal/acl"
 	"github.com/ccmkit/ccmkit/internal/fsx"
@@ -38,16 +39,19 @@ func (s *Store) load() {
 	for slot := 1; slot < slotUser; slot++ {
 		s.loadLevel(slot, fileOf(slot))
 	}
-	s.loadLevel(slotUser, s.migrate())
+	file := s.migrate()
+	s.loadLevel(slotUser, file)
+	if file != userFile {
+		s.levels[slotUser].stale = true
+	}
 	s.loadTrial()
 }
 
-// loadLevel reads the file of a level. It reports whether there is one that could be
-// understood.
-func (s *Store) loadLevel(slot int, file string) bool {
+// loadLevel reads the file of a level.
+func (s *Store) loadLevel(slot int, file string) {
 	text, err := fsx.ReadFile(s.disk, s.path(file), MaxFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false
+		return
 	}
 	l := &s.levels[slot]
 	if err == nil {
@@ -58,7 +62,6 @@ func (s *Store) loadLevel(slot int, file string) bool {
 		l.stale = true
 	}
 	l.disk = l.set
-	return err == nil
 }
 
 // migrate makes the file of old firmware that of the user's level, if that has none.
@@ -132,6 +135,7 @@ func (s *Store) removeTrial() error {
 func (s *Store) read(file string, text []byte, below values) (set values, stale bool, err error) {
 	may := s.allowed(below)
 	var found values
+	var unknown []string
 	w := walker{
 		value: func(n *node, raw mjson.Value) error {
 			l, err := s.readValue(n, raw)
@@ -155,12 +159,15 @@ func (s *Store) read(file string, text []byte, below values) (set values, stale 
 			return nil
 		},
 		unknown: func(path string) error {
-			s.log.Info("config: "+file+": unknown key", "key", clip(path))
+			unknown = note(unknown, path)
 			return nil
 		},
 	}
 	if err := w.walk(s.schema.root, text); err != nil {
 		return nil, true, err
+	}
+	if len(unknown) > 0 {
+		s.log.Info("config: "+file+": unknown keys are ignored", "keys", strings.Join(unknown, " "))
 	}
 	found.sort()
 	set, stale = s.unseal(file, found, below)

@@ -91,19 +91,15 @@ func (s *Store) want(slot int) values {
 // saved reports whether the file of a level has what the level sets.
 func (s *Store) saved(slot int) bool {
 	l := &s.levels[slot]
-	if slot == slotUser && s.trial.there {
-		return false
-	}
 	return !l.stale && slices.Equal(s.want(slot), s.schema.differing(l.disk, s.below(slot)))
 }
 
 // saveLevel writes the file of a level, if need be.
 func (s *Store) saveLevel(slot int) error {
-	if s.saved(slot) {
-		return nil
-	}
-	if err := s.write(slot, s.want(slot)); err != nil {
-		return err
+	if !s.saved(slot) {
+		if err := s.write(slot, s.want(slot)); err != nil {
+			return err
+		}
 	}
 	if slot == slotUser && s.trial.there {
 		return s.removeTrial()
@@ -216,14 +212,15 @@ func (s *Store) FactoryReset() error {
 	return err
 }
 
-// reset removes the user's files. A configuration on trial takes the place of the
-// saved one first: the next Open would have used it, and shall do so until there is
-// neither.
+// reset removes the user's files, each step durable before the next: first those that
+// the next Open would not use, so that it never finds one of them in place of what
+// was removed. A configuration on trial takes the place of the saved one: the next
+// Open would have used it, and shall do so until there is neither.
 func (s *Store) reset() error {
 	l := &s.levels[slotUser]
 	l.stale = true
 	for _, name := range []string{legacyFile, userFile + fsx.TempSuffix, trialFile + fsx.TempSuffix} {
-		if err := s.remove(name); err != nil {
+		if err := s.removeDurably(name); err != nil {
 			return err
 		}
 	}
@@ -235,21 +232,24 @@ func (s *Store) reset() error {
 		return err
 	}
 	s.trial = trial{}
-	if err := s.remove(userFile); err != nil {
+	if err := s.disk.Remove(s.path(userFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := s.disk.SyncDir(s.dir); err != nil {
+	if err := s.disk.SyncDir(s.dir); err != nil { // even if it is gone: perhaps not durably
 		return err
 	}
 	*l = level{}
 	return nil
 }
 
-// remove removes a file that may not be there.
-func (s *Store) remove(name string) error {
+// removeDurably removes a file that may not be there.
+func (s *Store) removeDurably(name string) error {
 	err := s.disk.Remove(s.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.disk.SyncDir(s.dir)
 }

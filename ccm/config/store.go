@@ -253,13 +253,13 @@ func (s *Store) Status() Status {
 	return st
 }
 
-// problem remembers and logs what is wrong with a file. s.mu is held, or nobody
-// else has s.
+// problem remembers and logs what is wrong with a file, unless there is too much
+// already. Nobody else has s.
 func (s *Store) problem(file, key string, err error) {
 	if len(s.problems) < maxProblems {
 		s.problems = append(s.problems, Problem{File: file, Key: clip(key), Err: err})
+		s.log.Error("config: "+file, "key", clip(key), "err", err)
 	}
-	s.log.Error("config: "+file, "key", clip(key), "err", err)
 }
 
 // Format implements fmt.Formatter: the values are not shown.

@@ -28,7 +28,7 @@ func (w *walker) walk(n *node, text []byte) error {
 	if len(text) > MaxFile || !jsonrpc.Valid(text) {
 		return &KeyError{Key: n.path, Kind: Invalid, Err: ErrSyntax}
 	}
-	return w.visit(n, mjson.Find(text, "$"))
+	return w.visit(n, scanner.Find(text, "$"))
 }
 
 func (w *walker) visit(n *node, v mjson.Value) error {
