@@ -147,6 +147,10 @@ func (r *rig) serve(ctx context.Context, w *jsonrpc.Response, req *jsonrpc.Reque
 	case "Test.Wait":
 		<-ctx.Done()
 		w.Fail(ctx.Err())
+	case "Test.Slow":
+		<-ctx.Done()
+		time.Sleep(500 * time.Millisecond)
+		w.Result([]byte(`"late"`))
 	case "Test.Stubborn":
 		r.blocked.Add(1)
 		defer r.blocked.Add(-1)
