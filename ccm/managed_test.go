@@ -44,7 +44,8 @@ type managedConfig struct {
 	dir      string // "" = a new one
 	password string // of admin; "" = there is none
 	noDoors  bool   // in a bubble there are no sockets
-	schema   *config.Schema
+	rootKey  config.RootKeyProvider
+	log      *logbook
 	module   func(c *ccm.Config)
 	setup    func(s *config.Store) error
 }
@@ -56,8 +57,12 @@ func newManaged(t testing.TB, o managedConfig) *managed {
 	if m.dir == "" {
 		m.dir = t.TempDir()
 	}
+	options := config.Options{Dir: m.dir, MAC: "A0B1C2A1B2C3", RootKey: o.rootKey}
+	if o.log != nil {
+		options.Logger = o.log.logger()
+	}
 	var err error
-	if m.store, err = config.Open(t.Context(), config.Options{Dir: m.dir, MAC: "A0B1C2A1B2C3", Schema: o.schema}); err != nil {
+	if m.store, err = config.Open(t.Context(), options); err != nil {
 		t.Fatal(err)
 	}
 	if m.files, err = files.Open(files.Options{Dir: filepath.Join(m.dir, "files")}); err != nil {

@@ -3,7 +3,9 @@ package wifi
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"hash/fnv"
+	"io"
 	"net/netip"
 	"slices"
 	"sync"
@@ -96,6 +98,9 @@ type Fake struct {
 }
 
 var _ Network = (*Fake)(nil)
+
+// Format implements fmt.Formatter: what is inside, passwords too, is not shown.
+func (f *Fake) Format(s fmt.State, _ rune) { io.WriteString(s, "wifi.Fake") }
 
 // NewFake returns a network with its radio on and nothing enabled.
 func NewFake(cfg FakeConfig) *Fake {
