@@ -15,9 +15,7 @@ type socket struct{ conn *websocket.Conn }
 
 // dialSocket opens a websocket.
 func dialSocket(ctx context.Context, u *url.URL, trust *tls.Config, who login) (remote, error) {
-	if u.Path == "" || u.Path == "/" {
-		u = u.JoinPath("rpc")
-	}
+	u = withPath(u)
 	transport := &http.Transport{TLSClientConfig: trust}
 	conn, answer, err := websocket.Dial(ctx, u.String(), &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
 	switch {

@@ -22,12 +22,20 @@ type web struct {
 
 // newWeb returns a way to a module by HTTP. It connects when it is called.
 func newWeb(u *url.URL, trust *tls.Config, who login) *web {
-	if u.Path == "" || u.Path == "/" {
-		u = u.JoinPath("rpc")
-	}
+	u = withPath(u)
 	w := &web{url: u, client: &http.Client{Transport: &http.Transport{TLSClientConfig: trust}}}
 	w.framed = framed{wire: w, src: "ccm", who: who}
 	return w
+}
+
+// withPath returns a URL with the path of the RPC, if it has none.
+func withPath(u *url.URL) *url.URL {
+	if u.Path != "" && u.Path != "/" {
+		return u
+	}
+	with := *u
+	with.Path = "/rpc"
+	return &with
 }
 
 // send posts a frame, once more with a login if that is asked for.
