@@ -24,6 +24,10 @@
 //	ccm/host        the host's side: what a microcontroller's program needs
 //	ccm/outbox      messages that wait for a broker
 //	ccm/cloud       the connection to a broker
+//	ccm/config      the configuration of a device, in layers, with locks and secrets
+//	ccm/files       its files; ccm/wifi: its wireless network
+//	ccm/access      who may call what: roles, rules, logins
+//	ccm/channel     the doors: HTTP, websocket, the serial line of mos, TCP, UDP, BLE
 //	ccm             the module, which joins all of these
 //	ccm/ccmtest     UARTs, hosts and clouds for tests
 //

@@ -35,7 +35,17 @@ var forbidden = []struct {
 		"imports point down: the leaves know neither the module nor the cloud",
 	},
 	{
-		[]string{"ccm", "ccm/cloud"},
+		[]string{"ccm/config", "ccm/access", "ccm/channel", "ccm/files", "ccm/wifi", "ccm/cloud", "ccm/outbox", "ccm/host"},
+		[]string{module + "ccm", module + "ccm/ccmtest"},
+		"the module joins them; they do not know it",
+	},
+	{
+		[]string{"ccm/config", "ccm/access", "ccm/files", "ccm/wifi"},
+		[]string{"net/http", module + "ccm/channel", "github.com/coder/websocket", "github.com/eclipse/paho.mqtt.golang"},
+		"what is managed knows no door",
+	},
+	{
+		[]string{"ccm", "ccm/cloud", "ccm/channel", "ccm/config", "ccm/access"},
 		[]string{module + "ccm/ccmtest", "github.com/mochi-mqtt/server/v2"},
 		"the broker and the test kit are not for production",
 	},

@@ -27,7 +27,8 @@
 //	MQTT.Unsub {topic}                               null
 //	Shadow.Report PATCH                              null
 //	Shadow.Get                                       {"desired","reported","version"}
-//	RPC.List, RPC.Ping, Sys.Info, Sys.GetInfo        about the module
+//	RPC.List, RPC.Ping, RPC.Describe                 about the methods
+//	Sys.Info, Sys.GetInfo                            about the module
 //	Sys.Time                                         seconds since 1970
 //
 // and gets these notifications: MQTT.Message {topic, message}, Shadow.Delta DELTA,
@@ -50,12 +51,49 @@
 // not in the order in which they came, so that a host that is stuck holds up
 // nobody else.
 //
-// A frame published to ID/rpc is a call: of the module's methods, and beyond
-// them of the methods of the host named ""; host/METHOD always means that host,
+// RPC over MQTT is one of the doors to the module, see below, and switched on unless
+// Config.NoCloudRPC is set. A frame published to ID/rpc is a call: of the module's
+// methods, and beyond them of the methods of the host named ""; host/METHOD always means that host,
 // and NAME/METHOD another one. The answer goes to SRC/rpc, where SRC is the
 // member src of the frame. Errors of the module's own methods have the codes of
 // [jsonrpc.ManagementCode] there, such as 400 for bad params; those of a host come
 // as they are. Go programs use [Host.Call] and [Host.Notify].
+//
+// # Management
+//
+// [Management] makes a module one that the mos tool, a browser, a phone or the cloud
+// can manage: with a configuration (package ccm/config), files (ccm/files), a network
+// (ccm/wifi) and doors (ccm/channel).
+//
+//	store, err := config.Open(ctx, config.Options{Dir: dir})
+//	store, files := ...
+//	m, err := ccm.New(ccm.Config{
+//		Hosts: hosts,
+//		Management: ccm.Management{
+//			Store: store, Files: files, Reboot: stop,
+//			Doors: []ccm.Door{ccm.DoorFunc(func(ctx context.Context, s *channel.Service) error {
+//				return channel.NewHTTP(s, channel.HTTPConfig{Role: access.LAN}).Serve(ctx, listener)
+//			})},
+//		},
+//	})
+//
+// These methods are there, as far as there is what they are about:
+//
+//	Config.Get {key, level}                          a value, or a tree
+//	Config.Set {config | key, value, level, save, try_once, reboot}
+//	Config.Save {try_once, reboot}                   {"saved":true}
+//	FS.List, FS.ListExt {path}                       the files
+//	FS.Get {filename, offset, len}                   {"data":BASE64,"left":N}
+//	FS.Put {filename, data, append, offset}          null
+//	FS.Remove {filename}, FS.Rename {src, dst}       null
+//	Wifi.Scan, Wifi.SetupSTA, Wifi.SetupAP           the network, as it is now
+//	Sys.Reboot {delay_ms=100, abort}                 null
+//	Sys.SetDebug {level}                             null
+//
+// Package ccm/access decides who may call them, for every door and for hosts: see
+// there, and [Management].Access. A reply is written before a reboot. What is saved
+// takes effect at the latest after one; programs that want to know at once watch
+// the store. [CloudFromStore] makes the connection that the mos tool has configured.
 //
 // # The link to a host
 //
