@@ -2,6 +2,7 @@ package channel_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -399,6 +400,36 @@ func TestServeWaits(t *testing.T) {
 				t.Errorf("websocket %v: %d handlers are left", socket, n)
 			}
 			c.Close()
+		}
+	})
+}
+
+// TestPings: ten pings a second are answered at once, more are not.
+func TestPings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		l := newMemListener()
+		web := channel.NewHTTP(r.Service, channel.HTTPConfig{Role: access.LAN})
+		serving(t, func(ctx context.Context) error { return web.Serve(ctx, l) })
+		c := l.dial()
+		defer c.Close()
+		go io.WriteString(c, request("GET", "/rpc", "", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+			"Sec-WebSocket-Key: KAp5qHsSXaSdazmbyeRHDQ=="))
+		br := bufio.NewReader(c)
+		readResponse(t, br)
+		begun := time.Now()
+		go c.Write(bytes.Repeat(wsFrame(0x89, "x", 1), 35))
+		for i := range 35 {
+			if pong, err := br.Peek(3); err != nil || string(pong) != "\x8a\x01x" {
+				t.Fatalf("%q %v", pong, err)
+			}
+			br.Discard(3)
+			if i == 9 && time.Since(begun) > 0 {
+				t.Errorf("ten after %v", time.Since(begun))
+			}
+		}
+		if d := time.Since(begun); d < 3*time.Second || d > 4*time.Second {
+			t.Errorf("35 pings in %v", d)
 		}
 	})
 }

@@ -20,7 +20,15 @@ type socket struct {
 	conn   *conn // nil without Serve
 	limits Limits
 	stream stream
+
+	// Of the reader.
+	controls int       // pings and pongs in the second that began
+	began    time.Time // then
 }
+
+// maxControls is how many pings and pongs a peer may send in a second. Those beyond
+// it wait, and with them what comes behind.
+const maxControls = 10
 
 // serveSocket makes a request a websocket, and serves it until it ends.
 func (h *HTTP) serveSocket(w http.ResponseWriter, r *http.Request) {
@@ -29,16 +37,19 @@ func (h *HTTP) serveSocket(w http.ResponseWriter, r *http.Request) {
 		c.open.Add(1)
 		defer c.open.Done()
 	}
+	k := &socket{conn: c.pooled, limits: h.cfg.Limits}
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{"clubby.cesanta.com", "json-rpc"},
 		InsecureSkipVerify: true, // of the Origin, which was looked at
+		OnPingReceived:     func(ctx context.Context, _ []byte) bool { k.control(ctx); return true },
+		OnPongReceived:     func(ctx context.Context, _ []byte) { k.control(ctx) },
 	})
 	if err != nil {
 		h.s.stats.rejected.Add(1)
 		return
 	}
 	ws.SetReadLimit(int64(h.s.cfg.MaxFrame))
-	k := &socket{ws: ws, conn: c.pooled, limits: h.cfg.Limits}
+	k.ws = ws
 	o := &access.Origin{Role: h.cfg.Role, Channel: access.WSIn, Remote: r.RemoteAddr}
 	k.stream.init(h.s, o, c.pooled, k.write)
 	k.run(r.Context())
@@ -81,6 +92,16 @@ func (k *socket) read(ctx context.Context) ([]byte, error) {
 	late := time.AfterFunc(k.limits.Read, cancel)
 	defer late.Stop()
 	return io.ReadAll(r)
+}
+
+// control takes its time for a ping or a pong when there are too many.
+func (k *socket) control(ctx context.Context) {
+	if now := time.Now(); now.Sub(k.began) >= time.Second {
+		k.began, k.controls = now, 0
+	}
+	if k.controls++; k.controls > maxControls {
+		rest(ctx, time.Until(k.began.Add(time.Second)))
+	}
 }
 
 // write sends a reply. It is safe for concurrent use.
