@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ccmkit/ccmkit/stm32boot"
@@ -24,7 +26,10 @@ type progressBar struct {
 	log   *printer
 	width func() int // of the terminal; 0 = there is none
 
+	mu          sync.Mutex
 	phase       string
+	done, total int64           // as it was shown last
+	shown       time.Time       // when that was
 	begun, next time.Time       // of the phase; when to show more
 	from        int64           // what was done when the phase began
 	told        map[string]bool // phases that a line has told of
@@ -40,12 +45,58 @@ func (b *progressBar) flash(p stm32boot.Progress) {
 	b.show(p.Phase.String(), p.Done, p.Total)
 }
 
+// stillAfter is how long nothing must have happened for the bar to say for how long it
+// has been waiting: an erase of the whole flash may take half a minute.
+const stillAfter = time.Second
+
+// keepMoving has the bar show the time while nothing else moves it, until stop is
+// called.
+func (b *progressBar) keepMoving() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var ticking sync.WaitGroup
+	ticking.Go(func() {
+		t := time.NewTicker(stillAfter)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				b.tick()
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		ticking.Wait()
+	}
+}
+
+// tick shows the time, if nothing has been shown lately.
+func (b *progressBar) tick() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	width := b.width()
+	if b.phase == "" || width <= 0 || b.drawn == 0 || now.Sub(b.shown) < stillAfter {
+		return
+	}
+	waited := now.Sub(b.begun).Truncate(time.Second).String()
+	b.draw(barText(b.phase, b.done, b.total, waited, width-margin), width-margin)
+}
+
 // show shows that so many bytes of a phase are done.
 func (b *progressBar) show(phase string, done, total int64) {
 	if total <= 0 {
 		return
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	now := time.Now()
+	if phase != b.phase || done != b.done {
+		b.shown = now
+	}
+	b.done, b.total = done, total
 	changed := phase != b.phase
 	if changed {
 		b.phase, b.begun, b.from = phase, now, done
@@ -56,7 +107,7 @@ func (b *progressBar) show(phase string, done, total int64) {
 		b.tell(now, done, total)
 	case changed, done == total, !now.Before(b.next):
 		b.next = now.Add(drawEvery)
-		b.draw(barText(phase, done, total, b.rate(now, done), width-margin), width-margin)
+		b.draw(barText(phase, done, total, rateText(b.rate(now, done)), width-margin), width-margin)
 	}
 }
 
@@ -104,6 +155,13 @@ func (b *progressBar) tell(now time.Time, done, total int64) {
 
 // clear takes the bar away.
 func (b *progressBar) clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wipe()
+}
+
+// wipe is clear with the lock held.
+func (b *progressBar) wipe() {
 	if b.drawn > 0 {
 		b.draw("", b.drawn)
 	}
@@ -112,8 +170,10 @@ func (b *progressBar) clear() {
 
 // note prints a line above the bar.
 func (b *progressBar) note(format string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	phase, drawn := b.phase, b.drawn > 0
-	b.clear()
+	b.wipe()
 	if b.phase = phase; drawn {
 		b.next = time.Time{}
 	}
@@ -121,12 +181,12 @@ func (b *progressBar) note(format string, args ...any) {
 }
 
 // barText returns the line that shows how far it is, of at most width characters.
-// There is a bar in it if there is room.
-func barText(phase string, done, total int64, rate float64, width int) string {
+// There is a bar in it if there is room. speed stands at its end.
+func barText(phase string, done, total int64, speed string, width int) string {
 	share := min(1, max(0, float64(done)/float64(total)))
 	digits := len(fmt.Sprint(total))
 	left := fmt.Sprintf("%-7s", phase)
-	right := fmt.Sprintf("%*d/%d B %3.0f%% %10s", digits, done, total, share*100, rateText(rate))
+	right := fmt.Sprintf("%*d/%d B %3.0f%% %10s", digits, done, total, share*100, speed)
 	room := width - len(left) - len(right) - 4
 	if room < 10 {
 		return cutTo(left+" "+right, width)

@@ -23,7 +23,7 @@ func TestBarText(t *testing.T) {
 		{1500, 1000, 53e6, 60, "write   [######################] 1500/1000 B 100%  53.0 MB/s"},
 		{500, 1000, 5300, 30, "write    500/1000 B  50%   53…"},
 	} {
-		got := barText("write", c.done, c.total, c.rate, c.width)
+		got := barText("write", c.done, c.total, rateText(c.rate), c.width)
 		if strings.TrimRight(got, " ") != strings.TrimRight(c.want, " ") || len([]rune(got)) > c.width {
 			t.Errorf("%d of %d:\n got %q\nwant %q", c.done, c.total, got, c.want)
 		}
@@ -78,6 +78,12 @@ func TestProgressBar(t *testing.T) {
 		n := out.Len()
 		if show(stm32boot.PhaseErase, 33000, 65536); out.Len() != n {
 			t.Error("it is drawn too often")
+		}
+		stop := b.keepMoving()
+		time.Sleep(12 * time.Second)
+		stop()
+		if lines := screen(t, out.String(), 80); !strings.Contains(lines[0], "32768/65536 B  50%        13s") && !strings.Contains(lines[0], "33000/65536 B  50%        13s") {
+			t.Errorf("it stands still: %q", lines)
 		}
 		b.note("a note")
 		if lines := screen(t, out.String(), 80); lines[0] != "a note" || lines[1] != "" {

@@ -12,7 +12,8 @@ import (
 
 // run does all that is asked for.
 func (f *flasher) run(ctx context.Context) error {
-	f.bar = progressBar{log: f.log, width: f.log.width}
+	f.bar.log, f.bar.width = f.log, f.log.width
+	defer f.bar.keepMoving()()
 	j := &journal{path: f.state}
 	if err := j.check(); err != nil {
 		return err
