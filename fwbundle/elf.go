@@ -20,8 +20,11 @@ const (
 // ParseELF reads an image from an executable ELF file for 32-bit Arm, little
 // endian: the bytes in the file of all segments of type PT_LOAD, at their physical
 // addresses, which for initialised variables is where the flash holds them.
-// Sections and symbols are not looked at. Errors name the offset in the file. The
-// data of the image is that of the file, not a copy.
+// Sections and symbols are not looked at. A segment that begins with the headers of
+// the file, which linkers place in front of code that is not at the start of a page
+// of theirs, is refused. Errors name the offset in the file. The image has no more
+// bytes than the file; its data is that of the file, not a copy, unless segments are
+// adjacent.
 func ParseELF(file []byte) (Image, error) {
 	segments, err := elfSegments(file)
 	if err != nil {
@@ -53,9 +56,13 @@ func elfSegments(file []byte) ([]Segment, error) {
 		return nil, fmt.Errorf("offset 28: the program headers at %d to %d are outside the file", table, table+count*elfProgramLen)
 	}
 	var segments []Segment
+	total := 0
 	for i := range count {
 		at := table + i*elfProgramLen
 		s, err := elfSegment(file, file[at:])
+		if total += s.Size; err == nil && total > len(file) {
+			err = errors.New("it shares data with others: together they are larger than the file")
+		}
 		if err != nil {
 			return nil, fmt.Errorf("offset %d: program header %d: %w", at, i, err)
 		}
@@ -74,6 +81,9 @@ func elfSegment(file, header []byte) (s Segment, err error) {
 	}
 	if offset+inFile > uint64(len(file)) {
 		return s, fmt.Errorf("its data at %d to %d is outside the file", offset, offset+inFile)
+	}
+	if offset < elfHeaderLen {
+		return s, errors.New("it holds the headers of the file, which do not belong into a flash: link with -n, or use objcopy")
 	}
 	if inFile > inMemory {
 		return s, fmt.Errorf("%d bytes in the file are more than %d in memory", inFile, inMemory)

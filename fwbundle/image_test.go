@@ -267,3 +267,37 @@ func TestHEXLinear(t *testing.T) {
 		}), uint64(40*len(text)))
 	}
 }
+
+// TestELFShares: segments that share bytes of the file, so that a small file would
+// be a large image, are refused before anything is copied.
+func TestELFShares(t *testing.T) {
+	const size, count = 256 << 10, 1000
+	programs := make([]program, count)
+	programs[0].data = firmware(size)
+	f := elfFile(programs...)
+	for i := range count {
+		h := f[52+32*i:]
+		le.PutUint32(h, 1)
+		le.PutUint32(h[4:], 52+32*count)
+		le.PutUint32(h[12:], uint32(size*i))
+		le.PutUint32(h[16:], size)
+		le.PutUint32(h[20:], size)
+	}
+	limitAllocs(t, allocated(func() {
+		if m, err := fwbundle.ParseELF(f); err == nil || !strings.Contains(err.Error(), "program header 1") {
+			t.Errorf("%d bytes of %d, %v", m.Size(), len(f), err)
+		}
+	}), 1<<20)
+}
+
+// TestELFHeaderInSegment: linkers put the headers of the file in front of code that
+// does not begin at a page of theirs. They must not reach the flash.
+func TestELFHeaderInSegment(t *testing.T) {
+	f := elfFile(program{1, 0x08000000, 0, []byte{1, 2, 3, 4}})
+	le.PutUint32(f[52+4:], 0)
+	le.PutUint32(f[52+16:], uint32(len(f)))
+	le.PutUint32(f[52+20:], uint32(len(f)))
+	if m, err := fwbundle.ParseELF(f); err == nil || !strings.Contains(err.Error(), "offset 52: program header 0: it holds the headers of the file") {
+		t.Errorf("%s, %v", describe(m), err)
+	}
+}
