@@ -200,6 +200,24 @@ var containerCases = []containerCase{
 	{"zip64 end without its signature", container, func(z *zipArchive) {
 		z.zip64, z.edit64 = true, func(e []byte) { e[0] = 'X' }
 	}},
+	{"zip64 end in the comment of an entry", container, func(z *zipArchive) {
+		end := goodArchive()
+		end.zip64 = true
+		data := end.bytes()
+		hidden := data[len(data)-22-76 : len(data)-22]
+		z.fw().editHeader, z.fw().comment = put16(32, uint16(len(hidden))), string(hidden)
+	}},
+	{"zip64 locator in an extra field", container, func(z *zipArchive) {
+		locator := make([]byte, 20)
+		le.PutUint32(locator, 0x07064b50)
+		z.fw().extra = append([]byte{0x55, 0x54, 20, 0}, locator...)
+	}},
+	{"zip64 sizes of the local header beside others", container, func(z *zipArchive) {
+		z.fw().zip64, z.fw().editLocal = true, put32(18, 1023)
+	}},
+	{"zip64 sizes of the local header beside equal ones", 0, func(z *zipArchive) {
+		z.fw().zip64, z.fw().editLocal = true, put32(18, 1024)
+	}},
 
 	{"extra record of 8 KiB and one", limits, func(z *zipArchive) {
 		z.entries[0].extra = append([]byte{0x3a, 0x29, 1, 0x20}, make([]byte, 0x2001)...)
@@ -236,6 +254,12 @@ var containerCases = []containerCase{
 	{"two manifests in directories", names, func(z *zipArchive) { z.add(zipEntry{name: "a/manifest.json", data: []byte("{}")}) }},
 	{"two directories of one name", names, func(z *zipArchive) { z.add(zipEntry{name: "d/"}); z.add(zipEntry{name: "d/"}) }},
 	{"directory with content", names, func(z *zipArchive) { z.add(zipEntry{name: "d/", data: []byte("x")}) }},
+	{"directory with content and a descriptor", names, func(z *zipArchive) {
+		z.add(zipEntry{name: "d/", data: []byte("x"), deflate: true, descriptor: 16})
+	}},
+	{"directory with nothing, deflated, and a descriptor", 0, func(z *zipArchive) {
+		z.add(zipEntry{name: "d/", data: []byte{}, deflate: true, descriptor: 16})
+	}},
 	{"symbolic link", names, func(z *zipArchive) { z.fw().editHeader = unix(0o120777) }},
 	{"device", names, func(z *zipArchive) { z.fw().editHeader = unix(0o60600) }},
 	{"pipe", names, func(z *zipArchive) { z.fw().editHeader = unix(0o10600) }},

@@ -142,21 +142,20 @@ type directory struct {
 // findZip64 replaces what the end record says by what its zip64 form says, if
 // there is one, which must agree.
 func (a *archive) findZip64(d *directory) error {
-	full := d.here == 0xffff || d.total == 0xffff || d.size == saturated || d.offset == saturated ||
-		d.disk == 0xffff || d.startDisk == 0xffff
-	if !full && d.offset+d.size == uint64(a.stop) {
-		return nil
-	}
 	var b [end64Len]byte
 	at := a.stop - locatorLen
 	if at < end64Len {
-		return nil // and not consistent, as the caller finds
+		return nil
 	}
 	if _, err := a.readAt(b[:locatorLen], at); err != nil {
 		return err
 	}
 	if le.Uint32(b[:]) != sigLocator {
 		return nil
+	}
+	if d.offset+d.size == uint64(a.stop) {
+		// Some readers believe it, others do not look for it.
+		return refuse(StageContainer, "", "a zip64 locator inside the central directory")
 	}
 	disk, offset, disks := le.Uint32(b[4:]), le.Uint64(b[8:]), le.Uint32(b[16:])
 	if disk != 0 || disks > 1 || offset != uint64(at-end64Len) {
@@ -277,7 +276,7 @@ func (a *archive) placeEntries() error {
 	}
 	first := &a.entries[0]
 	if a.ends[1] >= first.data+int64(first.packed) {
-		return refuse(StageContainer, "", "a second end record at offset %d", a.ends[1])
+		return refuse(StageContainer, "", "a second end record at offset %d; stored data that contains its signature must be deflated", a.ends[1])
 	}
 	return nil
 }

@@ -67,7 +67,11 @@ func readLocal(r io.Reader, l Limits) (h header, length int64, err error) {
 		if len(h.zip64) < 16 {
 			return h, 0, refuse(StageContainer, h.name, "zip64 record too short")
 		}
-		h.size, h.packed = le.Uint64(h.zip64), le.Uint64(h.zip64[8:])
+		size, packed := le.Uint64(h.zip64), le.Uint64(h.zip64[8:])
+		if h.size != saturated && h.size != size || h.packed != saturated && h.packed != packed {
+			return h, 0, refuse(StageContainer, h.name, "the sizes and their zip64 form differ")
+		}
+		h.size, h.packed = size, packed
 	}
 	return h, int64(localLen + nameLen + extraLen), h.check(l)
 }

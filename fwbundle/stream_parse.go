@@ -77,6 +77,9 @@ func (s *Stream) entry(h header) error {
 	if err != nil {
 		return err
 	}
+	if isDir(h.name) && s.body.read != 0 {
+		return refuse(StageNames, h.name, "a directory with content")
+	}
 	s.room -= min(s.room, s.body.read)
 	if h.streamed() {
 		want := s.body.descriptor()

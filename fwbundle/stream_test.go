@@ -290,6 +290,7 @@ var streamDiffers = []string{
 	"end signature in the second file", "two archives", "archive in front", "entry missing in the directory", "one entry too many",
 	"entry counts differ", "volume of the end", "volume of the directory", "volume of an entry", "directory size", "directory offset",
 	"directory offset far away", "zip64 end differs", "zip64 end in full differs", "zip64 locator elsewhere",
+	"zip64 end in the comment of an entry", "zip64 locator in an extra field",
 	"zip64 end of another length", "zip64 missing", "zip64 end without its signature", "flags of the local header",
 	"offset of an entry", "offset in the directory", "two entries in one place", "extra record 0x293a in the local header only",
 	"extra records 0x293a differ", "zip64 record too short for both", "volume in the zip64 record",
