@@ -27,7 +27,7 @@ type Draft struct {
 	BuildTimestamp string // RFC 3339
 	Attrs          []Attr // further members of the manifest; see ParseAttr
 	Extra          []Attr // members of the extra record, which signatures do not cover
-	Compress       bool   // deflate all entries
+	Compress       bool   // deflate all entries; needed if data contains the bytes 50 4b 05 06
 	Signers        Signers
 	Limits         Limits // of the bundle; readers may have others
 
@@ -71,7 +71,7 @@ func Edit(b *Bundle) (*Draft, error) {
 // A file whose name ends in ".hex" is read as Intel HEX. Each of its segments
 // becomes a part, NAME, NAME_1, NAME_2 and so on, with the addresses of the file
 // and entries X.bin or X.0.bin, X.1.bin; gaps of less than 512 bytes are filled
-// with 0xFF first.
+// with 0xFF first, if all together fits Limits.MaxArchive.
 func (d *Draft) Add(spec string, read func(name string) ([]byte, error)) error {
 	if name, is := strings.CutSuffix(spec, ":-"); is && !strings.Contains(name, ":") {
 		d.Remove(name)
@@ -99,7 +99,9 @@ func (d *Draft) addHEX(p Part, text []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w (%s)", err, p.Src)
 	}
-	m = m.filled(512, 0xff)
+	if m, err = m.filled(512, 0xff, d.Limits.withDefaults().MaxArchive); err != nil {
+		return fmt.Errorf("%w (%s)", err, p.Src)
+	}
 	stem, name := strings.TrimSuffix(p.Src, ".hex"), p.Name
 	for i, s := range m {
 		p.Addr = s.Addr

@@ -304,3 +304,51 @@ func TestHEXParts(t *testing.T) {
 		t.Errorf("content %x", data)
 	}
 }
+
+// TestHEXSparse: gaps that are filled count for the limit before they are filled.
+func TestHEXSparse(t *testing.T) {
+	var text strings.Builder
+	for i := range 4000 {
+		if i%125 == 0 {
+			text.WriteString(record(4, 0, 8, byte(i/125)))
+		}
+		text.WriteString(record(0, uint16(i%125*512), 1))
+	}
+	text.WriteString(hexEnd)
+	add := func(l fwbundle.Limits) error {
+		d := fwbundle.Draft{Limits: l}
+		return d.Add("fw:type=STM32,src=x.hex", func(string) ([]byte, error) { return []byte(text.String()), nil })
+	}
+	if err := add(fwbundle.Limits{}); err != nil {
+		t.Error(err)
+	}
+	limitAllocs(t, allocated(func() {
+		if err := add(fwbundle.Limits{MaxArchive: 1 << 20}); err == nil || !strings.Contains(err.Error(), "x.hex") {
+			t.Errorf("2 MB for an archive of 1 MiB: %v", err)
+		}
+	}), 2<<20) // the records themselves cost most of it
+}
+
+// TestEndSignatureInData: data with the signature of an end record must be deflated,
+// and the error says so.
+func TestEndSignatureInData(t *testing.T) {
+	d := fwbundle.Draft{Platform: "ccm_host"}
+	if err := d.AddPart(fwbundle.Part{Name: "host_fw", Src: "x", Addr: 0x08000000}, []byte("1234"+eocd+strings.Repeat("x", 100))); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if _, err := d.WriteTo(&out); err == nil || !strings.Contains(err.Error(), "must be deflated") || out.Len() > 0 {
+		t.Errorf("stored: %v", err)
+	}
+	// Enough text in front, so that deflate refers to it rather than copying.
+	if err := d.AddPart(fwbundle.Part{Name: "host_fw", Src: "x", Addr: 0x08000000}, []byte(strings.Repeat("1234"+eocd+"56", 100))); err != nil {
+		t.Fatal(err)
+	}
+	d.Compress = true
+	if _, err := d.WriteTo(&out); err != nil {
+		t.Error(err)
+	}
+	if _, err := open(out.Bytes()); err != nil {
+		t.Error(err)
+	}
+}

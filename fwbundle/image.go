@@ -75,9 +75,22 @@ func newImage(segments []Segment) (Image, error) {
 	return m, nil
 }
 
-// filled returns the image with gaps of less than a size filled.
-func (m Image) filled(gap int, fill byte) Image {
+// filled returns the image with gaps of less than a size filled; an error if it
+// would have more bytes than a limit.
+func (m Image) filled(gap int, fill byte, most int64) (Image, error) {
 	var out Image
+	total := int64(0)
+	for i, s := range m {
+		total += int64(s.Size)
+		if i > 0 {
+			if n := uint64(s.Addr) - m[i-1].end(); n < uint64(gap) {
+				total += int64(n)
+			}
+		}
+	}
+	if total > most {
+		return nil, fmt.Errorf("fwbundle: hex: %d bytes with small gaps filled, more than %d", total, most)
+	}
 	for _, s := range m {
 		if len(out) > 0 {
 			last := &out[len(out)-1]
@@ -91,7 +104,7 @@ func (m Image) filled(gap int, fill byte) Image {
 		s.Data = slices.Clip(s.Data)
 		out = append(out, s)
 	}
-	return out
+	return out, nil
 }
 
 // ParseImage reads an image of any of the formats that linkers make: ELF (see
