@@ -42,12 +42,12 @@ func (f *facts) checkLimits(p *Policy) error {
 		what      string
 		have, max int64
 	}{
-		{"bytes", f.size, p.MaxArchive},
-		{"entries", int64(f.entries), int64(p.MaxEntries)},
-		{"bytes in a name", int64(f.longest), int64(p.MaxName)},
-		{"bytes in the manifest", int64(len(f.manifest.text)), int64(p.MaxManifest)},
-		{"levels in the manifest", int64(f.manifest.depth), int64(p.MaxDepth)},
-		{"parts", int64(len(f.manifest.Parts)), int64(p.MaxParts)},
+		{"bytes", f.size, p.Limits.MaxArchive},
+		{"entries", int64(f.entries), int64(p.Limits.MaxEntries)},
+		{"bytes in a name", int64(f.longest), int64(p.Limits.MaxName)},
+		{"bytes in the manifest", int64(len(f.manifest.text)), int64(p.Limits.MaxManifest)},
+		{"levels in the manifest", int64(f.manifest.depth), int64(p.Limits.MaxDepth)},
+		{"parts", int64(len(f.manifest.Parts)), int64(p.Limits.MaxParts)},
 	} {
 		if l.have > l.max {
 			return refuse(StageLimits, "", "%d %s, more than %d", l.have, l.what, l.max)

@@ -8,7 +8,7 @@ import (
 // Policy is what a device demands of a bundle. The zero value takes bundles for an
 // STM32 host with 128 KiB of flash at 0x08000000, of any version, signed or not.
 type Policy struct {
-	Limits // of Open once more, for a device that allows less
+	Limits Limits // of Open once more, for a device that allows less
 
 	// Platform must be equal to that of the bundle; "" stands for "ccm_host".
 	Platform string
@@ -35,7 +35,7 @@ type Policy struct {
 	// at all. Positive: all signatures of these bits must be good under the
 	// key of their slot, and each part needs cs_sha256. nil stands for -1.
 	SigReqMask *int
-	Keys
+	Keys       Keys
 
 	// Installed is the highest version that the device has committed to, and
 	// InstalledBuild the build_id that is installed; "" if there is none.
