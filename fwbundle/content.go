@@ -114,6 +114,9 @@ func (c *content) Read(p []byte) (int, error) {
 	if _, corrupt := errors.AsType[flate.CorruptInputError](err); corrupt {
 		return n, refuse(StageContainer, c.name, "compressed data is damaged: %w", err)
 	}
+	if c.method == deflated && c.packed.left == 0 {
+		return n, refuse(StageContainer, c.name, "its compressed data ends before its end")
+	}
 	return n, readError(c.name, err)
 }
 

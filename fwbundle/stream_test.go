@@ -256,6 +256,23 @@ func TestStreamPanics(t *testing.T) {
 	}
 }
 
+// TestCompressedDataEnds: compressed data that needs more than its entry has is
+// damaged; nothing was truncated on the way.
+func TestCompressedDataEnds(t *testing.T) {
+	z := goodArchive()
+	z.fw().deflate, z.fw().packed = true, deflate(goodFirmware)[:500]
+	_, err := open(z.bytes())
+	_, streamErr := stream(z.bytes(), nil, 100)
+	for _, err := range []error{err, streamErr} {
+		if stageOf(t, err) != container || errors.Is(err, fwbundle.ErrTruncated) {
+			t.Errorf("%v", err)
+		}
+	}
+	if _, err := stream(z.bytes()[:700], nil, 100); !errors.Is(err, fwbundle.ErrTruncated) {
+		t.Errorf("truncated: %v", err)
+	}
+}
+
 // TestStreamLimits: what a stream takes is bounded though its end is not known.
 func TestStreamLimits(t *testing.T) {
 	small := fwbundle.Limits{MaxArchive: 64 << 10}
