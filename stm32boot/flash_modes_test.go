@@ -171,7 +171,15 @@ func TestEraseAll(t *testing.T) {
 		chip, _ := stm32boot.Lookup(id)
 		image := stm32boot.Image{at(0x800, noise(5, 3000))}
 		onRig(t, stm32sim.Options{ID: id, ECC: true, Image: noise(4, int(chip.FlashSize))}, stm32sim.LineOptions{}, func(r *rig) {
-			res := r.mustFlash(image, stm32boot.FlashOptions{Erase: stm32boot.EraseAll}, blankFlash(chip, image...))
+			var erased, toErase int64
+			res := r.mustFlash(image, stm32boot.FlashOptions{Erase: stm32boot.EraseAll, Progress: func(p stm32boot.Progress) {
+				if p.Phase == stm32boot.PhaseErase {
+					erased, toErase = p.Done, p.Total
+				}
+			}}, blankFlash(chip, image...))
+			if erased != toErase || toErase < int64(r.target.Chip().FlashSize) {
+				t.Errorf("%#x: %d of %d bytes erased", id, erased, toErase)
+			}
 			if mass := r.target.Stats().MassErases > 0; mass != (id != 0x417) || mass != res.Plan.MassErase {
 				t.Errorf("0x%03X: mass erase %v", id, mass)
 			}

@@ -16,11 +16,16 @@ func (f *flasher) erase(ctx context.Context) error {
 	for _, pages := range lists {
 		f.meter.total[PhaseErase] += sizeOf(pages)
 	}
+	all := int64(f.p.Chip.FlashSize)
+	if f.p.MassErase {
+		f.meter.total[PhaseErase] += all
+	}
 	f.meter.enter(PhaseErase)
 	if f.p.MassErase {
 		if err := f.eraseAll(ctx); err != nil {
 			return err
 		}
+		f.meter.add(all)
 	}
 	wanted := numbers(slices.Concat(lists...))
 	for _, pages := range lists {
