@@ -78,7 +78,7 @@ func (b *progressBar) tick() {
 	defer b.mu.Unlock()
 	now := time.Now()
 	width := b.width()
-	if b.phase == "" || width <= 0 || b.drawn == 0 || now.Sub(b.shown) < stillAfter {
+	if b.phase == "" || width <= 0 || now.Sub(b.shown) < stillAfter {
 		return
 	}
 	waited := now.Sub(b.begun).Truncate(time.Second).String()
