@@ -46,7 +46,8 @@ type Config struct {
 	Shadow ShadowConfig
 	// Queue bounds the QoS 1 messages of the hosts that wait for the broker.
 	Queue QueueConfig
-	// NoCloudRPC leaves out the RPC over MQTT: calls to ID/rpc are not served.
+	// NoCloudRPC leaves out the RPC over MQTT: calls to ID/rpc are not served. So
+	// does rpc.mqtt.enable, if that is false in Management.Store.
 	NoCloudRPC bool
 	// Management is how the module is managed: its configuration and files, and
 	// the doors to them.
@@ -161,6 +162,9 @@ func (c *Config) check() error {
 	}
 	if c.ID == "" {
 		c.ID = DefaultID
+	}
+	if s := c.Management.Store; s != nil && s.Has("rpc.mqtt.enable") && !s.Bool("rpc.mqtt.enable") {
+		c.NoCloudRPC = true
 	}
 	if err := cloud.ValidTopic(c.ID, true); err != nil || strings.ContainsRune(c.ID, '/') {
 		return fmt.Errorf("ccm: Config.ID %q is not usable as a level of a topic", c.ID)

@@ -12,3 +12,6 @@ func ParseHostInfo(info, list []byte) HostInfo {
 
 // CallError translates what came of a call to a host.
 func CallError(err error) *jsonrpc.Error { return callError(err) }
+
+// ServesCloud reports whether calls from the cloud are served.
+func (m *Module) ServesCloud() bool { return !m.cfg.NoCloudRPC }

@@ -65,6 +65,13 @@ type DoorFunc func(ctx context.Context, s *channel.Service) error
 // Run calls the function.
 func (f DoorFunc) Run(ctx context.Context, s *channel.Service) error { return f(ctx, s) }
 
+// Bounds of what the configuration may say of the doors: rpc.max_frame_size and
+// rpc.max_non_persistent_channels.
+const (
+	maxDoorFrame    = 64 << 10
+	maxDoorChannels = 256
+)
+
 // gatekeeping is what stands between the doors and the methods.
 type gatekeeping struct {
 	gate    *access.Gate
@@ -93,9 +100,14 @@ func (m *Module) newGate() error {
 	if g.gate, err = access.New(a); err != nil {
 		return err
 	}
-	g.service, err = channel.New(channel.Config{
+	c := channel.Config{
 		ID: m.ID, Gate: g.gate, Login: a.Login, Lookup: m.lookup, MaxHandlers: MaxCloudCalls, Timeout: answerLife, Logger: m.log,
-	})
+	}
+	if s := m.cfg.Management.Store; s != nil {
+		c.MaxFrame = min(s.Int("rpc.max_frame_size"), maxDoorFrame)
+		c.MaxChannels = min(s.Int("rpc.max_non_persistent_channels"), maxDoorChannels)
+	}
+	g.service, err = channel.New(c)
 	return err
 }
 

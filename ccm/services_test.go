@@ -11,6 +11,8 @@ import (
 
 	"github.com/ccmkit/ccmkit/ccm"
 	"github.com/ccmkit/ccmkit/ccm/access"
+	"github.com/ccmkit/ccmkit/ccm/cloud"
+	"github.com/ccmkit/ccmkit/ccm/config"
 	"github.com/ccmkit/ccmkit/ccm/files"
 	"github.com/ccmkit/ccmkit/ccm/wifi"
 	"github.com/ccmkit/ccmkit/jsonrpc"
@@ -269,4 +271,28 @@ func TestFilesFull(t *testing.T) {
 			t.Errorf("%d", code)
 		}
 	})
+}
+
+// TestDoorsConfigured: what the configuration says of the doors.
+func TestDoorsConfigured(t *testing.T) {
+	for _, c := range []struct {
+		tree     string
+		frame    int
+		cloudRPC bool
+	}{
+		{`{}`, 4096, true},
+		{`{"rpc":{"max_frame_size":8192,"mqtt":{"enable":false}}}`, 8192, false},
+		{`{"rpc":{"max_frame_size":-1}}`, 4096, true},
+		{`{"rpc":{"max_frame_size":2000000000}}`, 65536, true},
+	} {
+		inBubble(t, managedConfig{setup: func(s *config.Store) error { return s.Set(config.Change{Config: []byte(c.tree), Vendor: true}) },
+			module: func(cfg *ccm.Config) { cfg.Cloud = &cloud.Config{Servers: []string{"127.0.0.1:1"}} }}, func(t *testing.T, m *managed, _ *hand) {
+			if got := m.module.ServesCloud(); got != c.cloudRPC {
+				t.Errorf("%s: calls from the cloud are served: %v", c.tree, got)
+			}
+			if got := m.module.Service().MaxFrame(); got != c.frame {
+				t.Errorf("%s: frames of %d bytes", c.tree, got)
+			}
+		})
+	}
 }

@@ -94,6 +94,10 @@ func (f *doorFlags) open(ctx context.Context, d *daemon) (doors []ccm.Door, err 
 	}
 	hosts := hostNames(d.configured.Management.Store)
 	for flag, address := range f.listening() {
+		if strings.HasPrefix(flag, "--http") && !d.configured.Management.Store.Bool("http.enable") {
+			d.log.Warn("door shut: http.enable is false in the configuration", "door", flag)
+			continue
+		}
 		if flag == "--udp" {
 			pc, err := new(net.ListenConfig).ListenPacket(ctx, "udp", address)
 			if err != nil {
