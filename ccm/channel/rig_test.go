@@ -134,7 +134,7 @@ func (r *rig) serve(ctx context.Context, w *jsonrpc.Response, req *jsonrpc.Reque
 	case "Test.LF":
 		w.Result([]byte("[1,\n2]"))
 	case "Test.Large":
-		w.Result([]byte(`"` + strings.Repeat("x", 60_000) + `"`))
+		w.Result([]byte(`"` + strings.Repeat("x", 16_000) + `"`))
 	case "Test.BadParams":
 		w.Fail(jsonrpc.ErrInvalidParams)
 	case "host/Bad":

@@ -22,12 +22,13 @@ type socket struct {
 	stream stream
 
 	// Of the reader.
+	stop     func()    // ends the context of reads
 	controls int       // pings and pongs in the second that began
 	began    time.Time // then
 }
 
-// maxControls is how many pings and pongs a peer may send in a second. Those beyond
-// it wait, and with them what comes behind.
+// maxControls is how many pings and pongs a peer may send in a second. The library
+// answers each on the spot; who sends more wants to keep us busy, and is cut off.
 const maxControls = 10
 
 // serveSocket makes a request a websocket, and serves it until it ends.
@@ -41,8 +42,8 @@ func (h *HTTP) serveSocket(w http.ResponseWriter, r *http.Request) {
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{"clubby.cesanta.com", "json-rpc"},
 		InsecureSkipVerify: true, // of the Origin, which was looked at
-		OnPingReceived:     func(ctx context.Context, _ []byte) bool { k.control(ctx); return true },
-		OnPongReceived:     func(ctx context.Context, _ []byte) { k.control(ctx) },
+		OnPingReceived:     func(context.Context, []byte) bool { return k.control() },
+		OnPongReceived:     func(context.Context, []byte) { k.control() },
 	})
 	if err != nil {
 		h.s.stats.rejected.Add(1)
@@ -59,12 +60,12 @@ func (h *HTTP) serveSocket(w http.ResponseWriter, r *http.Request) {
 func (k *socket) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	// The library cuts a connection off when the context of a read ends.
-	reading, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
+	reading, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	k.stop = stop
 	k.stream.start(ctx)
 	var watching sync.WaitGroup
-	watching.Go(func() { k.watch(ctx, cut) })
+	watching.Go(func() { k.watch(ctx) })
 	for {
 		frame, err := k.read(reading)
 		if err != nil {
@@ -83,25 +84,36 @@ func (k *socket) run(ctx context.Context) {
 
 // read returns the next message, which must come in time once it has begun.
 func (k *socket) read(ctx context.Context) ([]byte, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	_, r, err := k.ws.Reader(ctx)
 	if err != nil {
 		return nil, err
 	}
-	late := time.AfterFunc(k.limits.Read, cancel)
+	late := time.AfterFunc(k.limits.Read, k.cut)
 	defer late.Stop()
 	return io.ReadAll(r)
 }
 
-// control takes its time for a ping or a pong when there are too many.
-func (k *socket) control(ctx context.Context) {
+// control counts a ping or a pong, and reports whether it may be answered.
+func (k *socket) control() bool {
 	if now := time.Now(); now.Sub(k.began) >= time.Second {
 		k.began, k.controls = now, 0
 	}
 	if k.controls++; k.controls > maxControls {
-		rest(ctx, time.Until(k.began.Add(time.Second)))
+		k.cut()
+		return false
 	}
+	return true
+}
+
+// cut ends the connection without a word.
+func (k *socket) cut() {
+	if k.conn != nil {
+		k.conn.Close()
+		return
+	}
+	// The library closes the connection when the context of a read ends, but it
+	// starts a goroutine for every frame that it reads until it has.
+	k.stop()
 }
 
 // write sends a reply. It is safe for concurrent use.
@@ -113,23 +125,18 @@ func (k *socket) write(reply []byte) error {
 
 // watch asks the peer now and then whether it is there, and says goodbye when
 // ctx ends.
-func (k *socket) watch(ctx context.Context, cut func()) {
+func (k *socket) watch(ctx context.Context) {
 	t := time.NewTicker(k.limits.Idle)
 	defer t.Stop()
 	for {
 		select {
 		case <-t.C:
 			if k.ping(ctx) != nil && ctx.Err() == nil {
-				cut()
+				k.cut()
 				return
 			}
 		case <-ctx.Done():
-			late := time.AfterFunc(grace, func() {
-				cut()
-				if k.conn != nil { // the library may be reading without a limit
-					k.conn.Close()
-				}
-			})
+			late := time.AfterFunc(grace, k.cut) // the library may read for ever
 			defer late.Stop()
 			k.ws.Close(websocket.StatusGoingAway, "")
 			return
