@@ -60,7 +60,7 @@ func (c *Client) failed(at Place, op string, err error) error {
 // of the host are left over behind it.
 func (c *Client) ack(ctx context.Context, at Place, limit time.Duration) error {
 	var b [1]byte
-	for begin, busy := time.Now(), 0; ; busy++ {
+	for begin, busy := c.link.now(), 0; ; busy++ {
 		if err := c.receive(ctx, at, b[:], limit); err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func (c *Client) ack(ctx context.Context, at Place, limit time.Duration) error {
 			return err
 		case b[0] != BUSY:
 			return c.stray(at, b[0], "neither ACK nor NACK")
-		case busy == maxBusy, time.Since(begin) > busyLimit:
+		case busy == maxBusy, c.link.now().Sub(begin) > busyLimit:
 			return c.stray(at, b[0], "busy for too long")
 		}
 		c.link.stats.Busy++

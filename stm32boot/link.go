@@ -23,10 +23,19 @@ var errSpinning = errors.New("port returns no bytes and no error")
 // link moves bytes. It knows nothing of commands.
 type link struct {
 	port  Port
+	clock func() time.Time // nil: time.Now
 	stats Stats
 	dir   direction
 	rx    [2 * MaxBlock]byte
 	buf   []byte // what of rx is not yet taken
+}
+
+// now returns the time by which deadlines are set.
+func (l *link) now() time.Time {
+	if l.clock != nil {
+		return l.clock()
+	}
+	return time.Now()
 }
 
 // direction is that of the last burst.
@@ -52,7 +61,7 @@ func (l *link) send(ctx context.Context, p []byte, limit time.Duration) error {
 	}
 	l.drop()
 	if w, ok := l.port.(interface{ SetWriteDeadline(time.Time) error }); ok {
-		if err := w.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+		if err := w.SetWriteDeadline(l.now().Add(limit)); err != nil {
 			return err
 		}
 	}
@@ -75,7 +84,7 @@ func (l *link) drop() {
 // limit has passed, with the context's error, or with that of the port.
 func (l *link) receive(ctx context.Context, p []byte, limit time.Duration) (int, error) {
 	n := 0
-	for end := time.Now().Add(limit); ; {
+	for end := l.now().Add(limit); ; {
 		k := copy(p[n:], l.buf)
 		l.buf = l.buf[k:]
 		if n += k; n == len(p) {
@@ -93,7 +102,7 @@ func (l *link) fill(ctx context.Context, end time.Time) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		now := time.Now()
+		now := l.now()
 		if !now.Before(end) {
 			return errSilence
 		}
@@ -125,12 +134,13 @@ func (l *link) fill(ctx context.Context, end time.Time) error {
 // limit has passed. It fails with the context's error or that of the port.
 func (l *link) discard(ctx context.Context, quiet, limit time.Duration) error {
 	l.drop()
-	for end := time.Now().Add(limit); ; {
-		wait := min(quiet, time.Until(end))
+	for end := l.now().Add(limit); ; {
+		now := l.now()
+		wait := min(quiet, end.Sub(now))
 		if wait <= 0 {
 			return nil
 		}
-		err := l.fill(ctx, time.Now().Add(wait))
+		err := l.fill(ctx, now.Add(wait))
 		l.drop()
 		if errors.Is(err, errSilence) {
 			return nil
