@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -268,7 +268,7 @@ func answerOf(text []byte) ([]byte, error) {
 	if err := m.Err(); err != nil {
 		return nil, err
 	}
-	return json.RawMessage(append([]byte(nil), m.Result()...)), nil
+	return bytes.Clone(m.Result()), nil
 }
 
 // explain says which call has failed, and how.

@@ -10,9 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// wifiPassEnv is not used for the password of a network: it belongs into a file, or
-// is asked for.
-const wifiHelp = `Looks for wireless networks, and joins one.`
+const wifiHelp = `Looks for wireless networks, and has a module join one.`
 
 // wifiCommand is ccm wifi.
 func (p *program) wifiCommand() *cobra.Command {
