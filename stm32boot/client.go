@@ -13,6 +13,8 @@ type Client struct {
 	pending byte  // the command that was begun last
 	fresh   bool  // nothing was answered since it synchronised
 
+	refusals int // of Read as such, in a row
+
 	chip    Chip
 	sized   bool // chip has the size of this target
 	id      uint16

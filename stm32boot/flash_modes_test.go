@@ -292,6 +292,43 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestReadProtected: that a target cannot be read is told as soon as it is
+// certain: at once if Connect has tried to read it.
+func TestReadProtected(t *testing.T) {
+	image := stm32boot.Image{at(0, noise(1, 100))}
+	for _, id := range []uint16{0x410, 0x431, 0x415} {
+		chip, _ := stm32boot.Lookup(id)
+		for limit, given := range map[time.Duration]*stm32boot.Chip{100 * time.Millisecond: nil, 400 * time.Millisecond: &chip} {
+			onRig(t, stm32sim.Options{ID: id, RDP: 1}, stm32sim.LineOptions{Baud: 115200}, func(r *rig) {
+				cfg := r.config()
+				cfg.Chip = given
+				c, err := stm32boot.Connect(context.Background(), cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close(context.Background())
+				start := time.Now()
+				_, err = c.Flash(context.Background(), image, stm32boot.FlashOptions{})
+				if d := time.Since(start); !errors.Is(err, stm32boot.ErrReadProtected) || d > limit {
+					t.Errorf("0x%03X: %v after %v, want at most %v", id, err, d, limit)
+				}
+			})
+		}
+	}
+}
+
+// TestReadRefused: three refusals in a row, at any time, do not make a target a
+// protected one.
+func TestReadRefused(t *testing.T) {
+	image := stm32boot.Image{at(0, noise(1, 1000))}
+	for first := 1; first < 12; first++ {
+		fault := stm32sim.Fault{Kind: stm32sim.NackCommand, Commands: []byte{stm32boot.CmdRead}, At: first, Times: 3}
+		onRig(t, stm32sim.Options{ID: 0x410, Faults: []stm32sim.Fault{fault}}, stm32sim.LineOptions{}, func(r *rig) {
+			r.mustFlash(image, stm32boot.FlashOptions{}, blankFlash(r.chip, image...))
+		})
+	}
+}
+
 // TestWriteProtected: on F1 the target acknowledges and does nothing.
 func TestWriteProtected(t *testing.T) {
 	onRig(t, stm32sim.Options{ID: 0x410, WriteProtect: []int{1}}, stm32sim.LineOptions{}, func(r *rig) {

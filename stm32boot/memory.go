@@ -118,6 +118,12 @@ func checkSpan(cmd byte, addr uint32, n int) error {
 
 // readBlock runs one Read of at most BlockSize bytes.
 func (c *Client) readBlock(ctx context.Context, addr uint32, p []byte) error {
+	err := c.read(ctx, addr, p)
+	c.refusal(err)
+	return err
+}
+
+func (c *Client) read(ctx context.Context, addr uint32, p []byte) error {
 	if err := c.begin(ctx); err != nil {
 		return err
 	}
@@ -195,19 +201,29 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	return err
 }
 
-// protected reports whether the target refuses to be read. As a single refusal may
-// come from noise, it takes several.
+// protected reports whether the target refuses to be read. As refusals may come
+// from noise it takes more than maxTries of them with nothing read between; those
+// from before count too, so that what Connect has found out is told at once.
 func (c *Client) protected(ctx context.Context) bool {
-	refused := 0
-	for try := 0; try < 2*maxTries && refused < maxTries; try++ {
+	for try := 0; try < 2*maxTries && c.refusals <= maxTries; try++ {
 		err := c.readBlock(ctx, c.chip.FlashStart, make([]byte, 1))
-		nack, is := errors.AsType[*NackError](err)
-		switch {
-		case is && nack.Stage == StageCommand:
-			refused++
-		case is || err == nil || fatal(err):
+		if err == nil || fatal(err) {
+			return false
+		}
+		if nack, is := errors.AsType[*NackError](err); is && nack.Stage != StageCommand {
 			return false
 		}
 	}
-	return refused == maxTries
+	return c.refusals > maxTries
+}
+
+// refusal counts how often in a row the target refused Read as such.
+func (c *Client) refusal(err error) {
+	nack, is := errors.AsType[*NackError](err)
+	switch {
+	case is && nack.Stage == StageCommand:
+		c.refusals++
+	case is || err == nil:
+		c.refusals = 0
+	}
 }

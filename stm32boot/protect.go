@@ -79,7 +79,7 @@ func (c *Client) protect(ctx context.Context, cmd byte, limit time.Duration) err
 
 // afterReset synchronises with a chip that is restarting.
 func (c *Client) afterReset(ctx context.Context, cmd byte) error {
-	c.state = stateGone
+	c.state, c.refusals = stateGone, 0
 	err := c.settle(ctx, restartTime)
 	if err == nil {
 		err = c.reconnect(ctx, false)

@@ -36,13 +36,13 @@ func (f *flasher) failed(ctx context.Context, cause error) error {
 		return cause
 	}
 	f.result.Retries++
+	if refused(cause) && f.c.protected(ctx) {
+		return fmt.Errorf("%w: %w", ErrReadProtected, cause)
+	}
 	if f.trouble.failures++; f.trouble.failures < maxFailures {
 		return nil
 	}
 	f.trouble.failures = 0
-	if refused(cause) && f.c.protected(ctx) {
-		return fmt.Errorf("%w: %w", ErrReadProtected, cause)
-	}
 	return f.escalate(ctx, cause)
 }
 
