@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -79,7 +80,27 @@ func TestIsPrivateKeyReal(t *testing.T) {
 		if got := files.IsPrivateKey(pem.EncodeToMemory(&c.block)); got != c.want {
 			t.Errorf("%s: %v", c.block.Type, got)
 		}
+		if got := files.IsPrivateKey(c.block.Bytes); got != c.want {
+			t.Errorf("%s in DER: %v", c.block.Type, got)
+		}
 	}
+}
+
+// TestUnmaskDER does that to a key in DER, which is stored in chunks all the same.
+func TestUnmaskDER(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der := string(x509.MarshalPKCS1PrivateKey(key))
+	d := open(t, nil)
+	for at := 0; at < len(der); at += 512 {
+		put(t, d, "k.der", der[at:min(at+512, len(der))], files.PutMode{Append: true, HasOffset: true, Offset: at})
+	}
+	if err := d.Put("k.der", []byte("x"), files.PutMode{HasOffset: true, Offset: 5}); !errors.Is(err, files.ErrPrivateKey) {
+		t.Errorf("%v", err)
+	}
+	put(t, d, "k.der", "", whole)
 }
 
 // TestUnmask tries to write over what tells that a file is a private key. It stays
