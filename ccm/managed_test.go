@@ -2,12 +2,10 @@ package ccm_test
 
 import (
 	"context"
-	"encoding/json"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -205,17 +203,4 @@ func overSocket(t testing.TB, c *websocket.Conn, frame string) string {
 		t.Fatalf("%s: %v", frame, err)
 	}
 	return string(text)
-}
-
-// compact returns JSON text without spaces.
-func compact(t testing.TB, text string) string {
-	t.Helper()
-	var v any
-	d := json.NewDecoder(strings.NewReader(text))
-	d.UseNumber()
-	if err := d.Decode(&v); err != nil {
-		t.Fatalf("%q: %v", text, err)
-	}
-	out, _ := json.Marshal(v)
-	return string(out)
 }

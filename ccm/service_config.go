@@ -149,7 +149,7 @@ func saveParams(r *jsonrpc.Request) (a afterSet, err error) {
 func (m *Module) configSave(_ context.Context, w *jsonrpc.Response, r *jsonrpc.Request) {
 	after, err := saveParams(r)
 	if err == nil {
-		err = m.maySave(nil)
+		err = m.countSave()
 	}
 	if err == nil {
 		err = m.changed(m.cfg.Management.Store.Save(config.SaveOptions{TryOnce: after.tryOnce}))
@@ -166,14 +166,17 @@ func (m *Module) configSave(_ context.Context, w *jsonrpc.Response, r *jsonrpc.R
 
 var errSavesTooOften = &jsonrpc.Error{Code: jsonrpc.CodeBusy, Message: "the configuration is saved too often"}
 
-// maySave counts a save, and refuses too many. ctx is that of a request that the
-// gate has not counted as one that saves; nil = it has.
+// maySave counts a change that saves, and refuses too many. The gate counts a
+// Config.Save by itself.
 func (m *Module) maySave(ctx context.Context) error {
-	if ctx != nil {
-		if err := m.keep.gate.MaySave(access.FromContext(ctx)); err != nil {
-			return refusalError(err)
-		}
+	if err := m.keep.gate.MaySave(access.FromContext(ctx)); err != nil {
+		return refusalError(err)
 	}
+	return m.countSave()
+}
+
+// countSave counts a save, and refuses too many.
+func (m *Module) countSave() error {
 	if !m.keep.saves.take() {
 		return errSavesTooOften
 	}
