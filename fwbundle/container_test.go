@@ -215,6 +215,23 @@ var containerCases = []containerCase{
 	{"zip64 sizes of the local header beside others", container, func(z *zipArchive) {
 		z.fw().zip64, z.fw().editLocal = true, put32(18, 1023)
 	}},
+	{"zip64 size of the local header beside another", container, func(z *zipArchive) {
+		z.fw().zip64, z.fw().editLocal = true, put32(22, 1023)
+	}},
+	{"zip64 end, another number of entries on this volume", container, func(z *zipArchive) { z.zip64, z.edit = true, put16(8, 1) }},
+	{"zip64 directory that wraps around", container, func(z *zipArchive) {
+		z.zip64, z.edit = true, func(e []byte) { copy(e[8:20], bytes.Repeat([]byte{0xff}, 12)) }
+		z.edit64 = func(e []byte) {
+			le.PutUint64(e[40:], le.Uint64(e[40:])+le.Uint64(e[48:])+16)
+			le.PutUint64(e[48:], 1<<64-16)
+		}
+	}},
+	{"zip64 locator of another volume", container, func(z *zipArchive) { z.zip64, z.edit64 = true, func(e []byte) { e[56+4]++ } }},
+	{"zip64 locator of two volumes", container, func(z *zipArchive) { z.zip64, z.edit64 = true, func(e []byte) { e[56+16]++ } }},
+	{"descriptor with signature, of a CRC that looks like it", 0, func(z *zipArchive) {
+		z.add(zipEntry{name: "X", data: []byte("\xac\x0a\x7a\xd5"), deflate: true, descriptor: 16})
+	}},
+	{"extra record of the local header one byte too long", container, func(z *zipArchive) { z.fw().localExtra = []byte{0x55, 0x54, 2, 0, 1} }},
 	{"zip64 sizes of the local header beside equal ones", 0, func(z *zipArchive) {
 		z.fw().zip64, z.fw().editLocal = true, put32(18, 1024)
 	}},
@@ -232,6 +249,10 @@ var containerCases = []containerCase{
 	{"declares 4 GiB", limits, func(z *zipArchive) {
 		z.fw().editLocal = func(h []byte) { copy(h[18:26], bytes.Repeat([]byte{0xfe}, 8)) }
 		z.fw().editHeader = func(h []byte) { copy(h[20:28], bytes.Repeat([]byte{0xfe}, 8)) }
+	}},
+	{"declares 4 GiB packed", limits, func(z *zipArchive) {
+		z.fw().deflate = true
+		z.fw().editLocal, z.fw().editHeader = put32(18, 0xfefefefe), put32(20, 0xfefefefe)
 	}},
 	{"inflates to one byte more", limits, func(z *zipArchive) {
 		z.fw().deflate, z.fw().packed = true, deflate(append(bytes.Clone(goodFirmware), 0))
@@ -261,6 +282,10 @@ var containerCases = []containerCase{
 		z.add(zipEntry{name: "d/", data: []byte{}, deflate: true, descriptor: 16})
 	}},
 	{"symbolic link", names, func(z *zipArchive) { z.fw().editHeader = unix(0o120777) }},
+	{"symbolic link of macOS", names, func(z *zipArchive) {
+		z.fw().editHeader = func(h []byte) { unix(0o120777)(h); h[5] = 19 }
+	}},
+	{"file with the mode of a directory", names, func(z *zipArchive) { z.fw().editHeader = unix(0o40755) }},
 	{"device", names, func(z *zipArchive) { z.fw().editHeader = unix(0o60600) }},
 	{"pipe", names, func(z *zipArchive) { z.fw().editHeader = unix(0o10600) }},
 	{"socket", names, func(z *zipArchive) { z.fw().editHeader = unix(0o140600) }},
@@ -319,6 +344,19 @@ func TestContainer(t *testing.T) {
 			}
 			checkAgreement(t, data, &p, b, err)
 		})
+	}
+}
+
+// TestDescriptorLikeSignature: a CRC that is equal to the signature of a descriptor is
+// no signature if the sizes follow. (Package archive/zip takes it for one.)
+func TestDescriptorLikeSignature(t *testing.T) {
+	z := goodArchive()
+	z.add(zipEntry{name: "X", data: []byte("\xac\x0a\x7a\xd5"), deflate: true, descriptor: 12})
+	if _, err := open(z.bytes()); err != nil {
+		t.Error(err)
+	}
+	if _, err := stream(z.bytes(), nil, 3); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -154,11 +154,12 @@ type digests struct {
 	parts        []*Part
 }
 
-// newDigests returns what checks the data of an entry; nil if it is no part's.
+// newDigests returns what checks the data of an entry; nil if it is no part's, as a
+// directory, whose base name is empty.
 func newDigests(m *Manifest, name string) *digests {
 	var d *digests
 	for i := range m.Parts {
-		if p := &m.Parts[i]; p.Src != "" && p.Src == base(name) && !isDir(name) {
+		if p := &m.Parts[i]; p.Src != "" && p.Src == base(name) {
 			if d == nil {
 				d = &digests{sha1: sha1.New(), sha256: sha256.New()}
 			}

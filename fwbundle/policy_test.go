@@ -71,6 +71,7 @@ func TestPolicy(t *testing.T) {
 		{"manifest too deep", ``, fwbundle.Policy{Limits: fwbundle.Limits{MaxDepth: 2}}, errAny},
 		{"manifest not too deep", ``, fwbundle.Policy{Limits: fwbundle.Limits{MaxDepth: 3}}, nil},
 		{"flash elsewhere", ``, fwbundle.Policy{FlashBase: 0x08004000}, errAny},
+		{"flash up to the last address", ``, fwbundle.Policy{FlashSize: 0xf8000000}, nil},
 		{"flash too small", ``, fwbundle.Policy{FlashSize: 1023}, errAny},
 		{"flash just large enough", ``, fwbundle.Policy{FlashSize: 1024}, nil},
 		{"rounded up beyond the flash", ``, fwbundle.Policy{FlashSize: 1024, WriteAlign: 32 << 10}, errAny},

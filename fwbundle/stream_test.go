@@ -298,6 +298,32 @@ func TestStreamLimits(t *testing.T) {
 	}
 }
 
+// TestStreamEntries: entries are counted without a policy too.
+func TestStreamEntries(t *testing.T) {
+	for n, want := range map[int]fwbundle.Stage{64: 0, 65: limits} {
+		z := goodArchive()
+		fillUp(&z, n)
+		_, err := stream(z.bytes(), nil, 100)
+		if err != nil && stageOf(t, err) != want || err == nil && want != 0 {
+			t.Errorf("%d entries: %v", n, err)
+		}
+	}
+}
+
+// TestStreamManifestBomb: a manifest whose size is not known is not inflated beyond
+// its limit.
+func TestStreamManifestBomb(t *testing.T) {
+	z := goodArchive()
+	m := &z.entries[0]
+	m.data, m.deflate, m.descriptor = append(m.data, bytes.Repeat([]byte{' '}, 8<<20)...), true, 16
+	data := z.bytes()
+	limitAllocs(t, allocated(func() {
+		if _, err := stream(data, nil, 4096); err == nil || stageOf(t, err) != limits {
+			t.Errorf("%v", err)
+		}
+	}), 512<<10)
+}
+
 // streamDiffers are the container cases on which a stream has another verdict than
 // Open: it cannot take two good archives, and does not see what is wrong with the
 // central directory, behind it, or in front of the end of the first archive.
@@ -311,6 +337,8 @@ var streamDiffers = []string{
 	"zip64 end of another length", "zip64 missing", "zip64 end without its signature", "flags of the local header",
 	"offset of an entry", "offset in the directory", "two entries in one place", "extra record 0x293a in the local header only",
 	"extra records 0x293a differ", "zip64 record too short for both", "volume in the zip64 record",
+	"zip64 end, another number of entries on this volume", "zip64 directory that wraps around", "zip64 locator of another volume",
+	"zip64 locator of two volumes", "symbolic link of macOS", "file with the mode of a directory",
 	"symbolic link", "device", "pipe", "socket",
 }
 
