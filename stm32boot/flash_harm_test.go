@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/ccmkit/ccmkit/stm32boot"
 	"github.com/ccmkit/ccmkit/stm32boot/stm32sim"
@@ -244,6 +245,65 @@ func TestProgress(t *testing.T) {
 			t.Errorf("%v", totals)
 		}
 	})
+}
+
+// TestProgressOfErase: while the target is busy with a long erase, of all of its flash
+// or of large sectors, progress is told four times a second; it never says that all
+// is done before it is, and does not go back.
+func TestProgressOfErase(t *testing.T) {
+	for _, mode := range []stm32boot.EraseMode{stm32boot.EraseAll, stm32boot.ErasePages} {
+		chip, _ := stm32boot.Lookup(0x413)
+		o := stm32sim.Options{ID: chip.ID, Times: stm32sim.RealTimes(&chip)}
+		onRig(t, o, stm32sim.LineOptions{Baud: 115200}, func(r *rig) {
+			var last stm32boot.Progress
+			var at time.Time
+			calls, moved, longest := 0, 0, time.Duration(0)
+			begin := time.Now()
+			erased := time.Duration(0)
+			image := stm32boot.Image{{Addr: 0x08000000, Size: 1 << 20, Fill: 0xFF}}
+			_, err := r.flash(image, stm32boot.FlashOptions{Erase: mode, Verify: stm32boot.VerifyNone, Progress: func(p stm32boot.Progress) {
+				if p.Phase != stm32boot.PhaseErase {
+					if last.Phase == stm32boot.PhaseErase {
+						erased = time.Since(begin)
+					}
+					begin, last = time.Now(), p
+					if p.Elapsed != 0 || p.Expected != 0 {
+						t.Errorf("%v: %v of %v", p.Phase, p.Elapsed, p.Expected)
+					}
+					return
+				}
+				if p.Elapsed > 0 {
+					calls++
+					longest = max(longest, p.Elapsed)
+					if d := time.Since(at); d > 310*time.Millisecond {
+						t.Errorf("nothing was told for %v", d)
+					}
+					if p.Expected < 200*time.Millisecond || p.Expected > 10*time.Second {
+						t.Errorf("%v is to take %v", mode, p.Expected)
+					}
+					if p.Done >= p.Total {
+						t.Errorf("%v: %d of %d bytes while erasing", mode, p.Done, p.Total)
+					}
+				}
+				if p.Done > last.Done {
+					moved++
+				}
+				if last.Phase == p.Phase && p.Done < last.Done || p.Done > p.Total || p.Total != 1<<20 {
+					t.Errorf("%v: %d of %d bytes, before %d", mode, p.Done, p.Total, last.Done)
+				}
+				last, at = p, time.Now()
+			}})
+			if err != nil {
+				t.Error(err)
+			}
+			if most := int(erased / (250 * time.Millisecond)); erased < 8*time.Second || calls < most-15 || calls > most || moved < calls*9/10 {
+				t.Errorf("%v: erased for %v, %d calls meanwhile, moved %d times", mode, erased, calls, moved)
+			}
+			if mode == stm32boot.EraseAll && longest < erased-300*time.Millisecond {
+				t.Errorf("erased for %v, told %v", erased, longest)
+			}
+		})
+	}
 }
 
 // TestRandomImages: whatever the layout of an image, the plan's cost is what the

@@ -76,8 +76,9 @@ type FlashOptions struct {
 	// journal is read, not written.
 	DryRun bool
 
-	// Progress, if set, is called after each block, on the goroutine of the
-	// caller. It must not use the client.
+	// Progress, if set, is called after each block, and four times a second while
+	// the target erases, on the goroutine of the caller. It must not use the
+	// client.
 	Progress func(Progress)
 }
 

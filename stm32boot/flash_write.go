@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 )
 
 // errDirty: a block holds something that only an erase removes.
@@ -16,16 +17,14 @@ func (f *flasher) erase(ctx context.Context) error {
 	for _, pages := range lists {
 		f.meter.total[PhaseErase] += sizeOf(pages)
 	}
-	all := int64(f.p.Chip.FlashSize)
 	if f.p.MassErase {
-		f.meter.total[PhaseErase] += all
+		f.meter.total[PhaseErase] += int64(f.p.Chip.FlashSize)
 	}
 	f.meter.enter(PhaseErase)
 	if f.p.MassErase {
 		if err := f.eraseAll(ctx); err != nil {
 			return err
 		}
-		f.meter.add(all)
 	}
 	wanted := numbers(slices.Concat(lists...))
 	for _, pages := range lists {
@@ -49,19 +48,47 @@ func (f *flasher) erase(ctx context.Context) error {
 
 // eraseAll erases the whole flash by one command.
 func (f *flasher) eraseAll(ctx context.Context) error {
-	return f.insist(ctx, func() error { return f.hurt(f.c.eraseMass(ctx)) })
+	size := int64(f.p.Chip.FlashSize)
+	err := f.await(size, f.p.Chip.massTime(), func() error {
+		return f.insist(ctx, func() error { return f.hurt(f.c.eraseMass(ctx)) })
+	})
+	if err == nil {
+		f.trouble.clear(f.meter.add(size))
+	}
+	return err
+}
+
+// await runs what erases so many bytes, and has progress told meanwhile.
+func (f *flasher) await(bytes int64, expected time.Duration, run func() error) error {
+	link := &f.c.link
+	f.meter.await(link.now(), bytes, expected)
+	link.idle = func() { f.meter.waiting(link.now()) }
+	defer func() {
+		link.idle = nil
+		f.meter.awaited()
+	}()
+	return run()
 }
 
 // erasePages erases pages by as few commands as are safe: of what noise could
 // make of them, none erases a page that is not wanted to be erased.
 func (f *flasher) erasePages(ctx context.Context, pages []Page, wanted []int) error {
-	for _, list := range f.c.arrange(numbers(pages), wanted) {
-		if err := f.eraseList(ctx, list); err != nil {
-			return err
-		}
+	t, expected := f.p.Chip.times(), time.Duration(0)
+	for _, page := range pages {
+		expected += t.erase(page.Size)
 	}
-	f.trouble.clear(f.meter.add(sizeOf(pages)))
-	return nil
+	err := f.await(sizeOf(pages), expected, func() error {
+		for _, list := range f.c.arrange(numbers(pages), wanted) {
+			if err := f.eraseList(ctx, list); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		f.trouble.clear(f.meter.add(sizeOf(pages)))
+	}
+	return err
 }
 
 // eraseList erases pages by one command, or one by one if that does not work.
@@ -224,10 +251,10 @@ func (f *flasher) erasePage(ctx context.Context, i int) error {
 		f.meter.done[PhaseWrite] -= int64(page.Bytes)
 	}
 	known.unready = true
+	f.meter.done[PhaseErase] -= int64(page.Size)
 	f.meter.enter(PhaseErase)
 	if len(f.p.Chip.Layout) == 0 {
 		return f.eraseAll(ctx)
 	}
-	f.meter.done[PhaseErase] -= int64(page.Size)
 	return f.erasePages(ctx, []Page{page.Page}, []int{page.Number})
 }

@@ -24,6 +24,7 @@ var errSpinning = errors.New("port returns no bytes and no error")
 type link struct {
 	port  Port
 	clock func() time.Time // nil: time.Now
+	idle  func()           // after each pollInterval in which nothing came; may be nil
 	stats Stats
 	dir   direction
 	rx    [2 * MaxBlock]byte
@@ -122,7 +123,11 @@ func (l *link) fill(ctx context.Context, end time.Time) error {
 			return nil
 		case err != nil && !isTimeout(err):
 			return err
-		case err == nil:
+		case err != nil:
+			if l.idle != nil {
+				l.idle()
+			}
+		default:
 			if empty++; empty > 100 {
 				return errSpinning
 			}

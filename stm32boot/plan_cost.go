@@ -114,7 +114,7 @@ func (p *Plan) costOfErasing() (sum Cost) {
 	q := p.worst()
 	if q.MassErase {
 		sum = costOfErase(p.Chip.EraseCmd, 0)
-		sum.Device = p.Chip.times().mass
+		sum.Device = p.Chip.massTime()
 		return sum
 	}
 	for _, pages := range q.eraseLists() {
@@ -163,6 +163,19 @@ func (c *Chip) times() times {
 		return times{unit: 4, program: 3200 * us, perPage: 3200 * us}
 	}
 	return times{unit: 8, program: 82 * us, perPage: 22 * ms, mass: 25 * ms}
+}
+
+// massTime returns how long an erase of the whole flash takes: no longer than that of
+// all its pages, where the data sheet gives no typical time.
+func (c *Chip) massTime() time.Duration {
+	t, sum := c.times(), time.Duration(0)
+	for page := range c.Pages() {
+		sum += t.erase(page.Size)
+	}
+	if sum == 0 {
+		return t.mass
+	}
+	return min(t.mass, sum)
 }
 
 // erase returns how long a page of a size takes.

@@ -1,5 +1,7 @@
 package stm32boot
 
+import "time"
+
 // Phase is what a flashing is busy with.
 type Phase uint8
 
@@ -56,13 +58,22 @@ type Progress struct {
 	Phase Phase
 
 	// Done and Total count the image's bytes in this phase; PhaseErase counts
-	// the bytes of the pages. Done may fall when a page must be repaired.
+	// the bytes of the pages, and while the target erases some, Done is an
+	// estimate by the time that takes. Done may fall when something fails.
 	Done, Total int64
+
+	// Elapsed is for how long the target has been erasing, and Expected how long
+	// that typically takes; 0 at other times. An erase of the whole flash can take
+	// half a minute: meanwhile Progress is called four times a second.
+	Elapsed, Expected time.Duration
 
 	// Pages is the page map, in the order of Plan.Pages. It is valid until the
 	// callback returns and must not be changed.
 	Pages []PageState
 }
+
+// waitReport is how often progress is told while the target erases.
+const waitReport = 250 * time.Millisecond
 
 // meter counts progress.
 type meter struct {
@@ -70,6 +81,14 @@ type meter struct {
 	phase             Phase
 	done, total, best [phases]int64
 	pages             []PageState
+	wait              wait
+}
+
+// wait is an erase that the target is busy with. The zero wait is none.
+type wait struct {
+	begun, told    time.Time
+	bytes          int64
+	last, expected time.Duration // last: when it was last looked at, since begun
 }
 
 // enter switches to a phase, which may have been left before.
@@ -93,8 +112,39 @@ func (m *meter) add(n int64) (further bool) {
 // mark changes the state of a page.
 func (m *meter) mark(page int, s PageState) { m.pages[page] = s }
 
-func (m *meter) tell() {
-	if m.report != nil {
-		m.report(Progress{m.phase, m.done[m.phase], m.total[m.phase], m.pages})
+// await notes that the target begins to erase so many bytes, which typically
+// takes as long as expected.
+func (m *meter) await(now time.Time, bytes int64, expected time.Duration) {
+	m.wait = wait{begun: now, told: now, bytes: bytes, expected: expected}
+}
+
+// waiting is told that the target is still erasing.
+func (m *meter) waiting(now time.Time) {
+	if now.Sub(m.wait.told) >= waitReport {
+		m.wait.told, m.wait.last = now, now.Sub(m.wait.begun)
+		m.tell()
 	}
+}
+
+// awaited ends the wait.
+func (m *meter) awaited() { m.wait = wait{} }
+
+// estimate returns how many of the bytes are erased, by the time: never all.
+func (w *wait) estimate() int64 {
+	if w.expected <= 0 {
+		return 0
+	}
+	return int64(float64(w.bytes) * min(0.95, float64(w.last)/float64(w.expected)))
+}
+
+func (m *meter) tell() {
+	if m.report == nil {
+		return
+	}
+	p := Progress{Phase: m.phase, Done: m.done[m.phase], Total: m.total[m.phase], Pages: m.pages}
+	if m.phase == PhaseErase {
+		p.Done += m.wait.estimate()
+		p.Elapsed, p.Expected = m.wait.last, m.wait.expected
+	}
+	m.report(p)
 }
