@@ -98,6 +98,34 @@ func (f Flags) String() string {
 	return strings.Join(names, ";")
 }
 
+// check refuses descriptions of flash that contradict themselves. Those of the table
+// are right; a caller's may be anything. Nothing but an id need be known.
+func (c *Chip) check() error {
+	why, total := "", uint64(0)
+	for _, run := range c.Layout {
+		if run.Count <= 0 || run.Size == 0 || run.Count > 1<<16 {
+			why = fmt.Sprintf("%d pages of %d bytes", run.Count, run.Size)
+			break
+		}
+		if align := uint32(max(c.WriteAlign, 4)); run.Size%align != 0 {
+			why = fmt.Sprintf("pages of %d bytes and flash words of %d", run.Size, align)
+		}
+		total += uint64(run.Count) * uint64(run.Size)
+	}
+	switch {
+	case why != "":
+	case c.WriteAlign < 0 || c.WriteAlign > MaxBlock/2 || c.WriteAlign&(c.WriteAlign-1) != 0:
+		why = fmt.Sprintf("flash words of %d bytes", c.WriteAlign)
+	case len(c.Layout) > 0 && total != uint64(c.FlashSize):
+		why = fmt.Sprintf("pages of %d bytes altogether in %d bytes of flash", total, c.FlashSize)
+	case c.FlashStart%MaxBlock != 0 || uint64(c.FlashStart)+uint64(c.FlashSize) > 1<<32:
+		why = fmt.Sprintf("%d bytes of flash at 0x%08X", c.FlashSize, c.FlashStart)
+	default:
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrGeometry, why)
+}
+
 // Lookup returns the chip with a product id. The caller owns it.
 func Lookup(id uint16) (Chip, bool) {
 	for _, c := range chipTable() {

@@ -2,6 +2,7 @@ package stm32boot
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -255,5 +256,59 @@ func TestChipsAreCopies(t *testing.T) {
 	}
 	if _, ok := Lookup(0xFFF); ok {
 		t.Error("found a chip that does not exist")
+	}
+}
+
+// TestGeometry: a chip that contradicts itself is refused before anything is sent,
+// by Connect and by PlanFlash; those of the table are not.
+func TestGeometry(t *testing.T) {
+	good := Chip{FlashStart: 0x08000000, FlashSize: 3 << 10, Layout: []Pages{{3, 1 << 10, 1}}, WriteAlign: 8, Erased: 0xFF}
+	rows := []struct {
+		name   string
+		change func(c *Chip)
+		ok     bool
+	}{
+		{"good", func(*Chip) {}, true},
+		{"two sizes", func(c *Chip) { c.Layout = []Pages{{1, 1 << 10, 1}, {1, 2 << 10, 1}} }, true},
+		{"no layout", func(c *Chip) { c.Layout = nil }, true},
+		{"no flash word", func(c *Chip) { c.WriteAlign = 0 }, true},
+		{"longest flash word", func(c *Chip) { c.WriteAlign = 128 }, true},
+		{"no pages", func(c *Chip) { c.Layout[0].Count = 0 }, false},
+		{"fewer than no pages", func(c *Chip) { c.Layout[0].Count = -1 }, false},
+		{"pages without bytes", func(c *Chip) { c.Layout[0].Size = 0 }, false},
+		{"too few pages", func(c *Chip) { c.FlashSize += 1 << 10 }, false},
+		{"too many pages", func(c *Chip) { c.FlashSize -= 1 << 10 }, false},
+		{"far too many pages", func(c *Chip) { c.Layout[0].Count, c.FlashSize = 1<<22+3, 3<<10 }, false},
+		{"flash word of 12", func(c *Chip) { c.WriteAlign = 12 }, false},
+		{"flash word of 256", func(c *Chip) { c.WriteAlign = 256 }, false},
+		{"negative flash word", func(c *Chip) { c.WriteAlign = -8 }, false},
+		{"pages of half words", func(c *Chip) { c.Layout, c.FlashSize = []Pages{{2, 1004, 1}}, 2008 }, false},
+		{"odd start", func(c *Chip) { c.FlashStart += 4 }, false},
+		{"beyond the address space", func(c *Chip) { c.FlashStart = 0xFFFFFC00 }, false},
+	}
+	for _, row := range rows {
+		chip := good.Trim(0)
+		row.change(&chip)
+		if err := chip.check(); (err == nil) != row.ok || err != nil && !errors.Is(err, ErrGeometry) {
+			t.Errorf("%s: %v", row.name, err)
+		}
+		if row.ok {
+			continue
+		}
+		r := newROM(0x410)
+		if _, err := Connect(t.Context(), Config{Port: r, Chip: &chip}); !errors.Is(err, ErrGeometry) || r.taken > 0 {
+			t.Errorf("%s: connect: %v, %d bytes sent", row.name, err, r.taken)
+		}
+		if _, err := PlanFlash(chip, Image{{Addr: 0x08000000, Data: image(16)}}, FlashOptions{}); !errors.Is(err, ErrGeometry) {
+			t.Errorf("%s: plan: %v", row.name, err)
+		}
+	}
+	for _, chip := range Chips() {
+		if err := chip.check(); err != nil {
+			t.Errorf("%s: %v", chip, err)
+		}
+		if small := chip.Trim(chip.FlashSize / 2); small.check() != nil {
+			t.Errorf("half of %s: %v", chip, small.check())
+		}
 	}
 }

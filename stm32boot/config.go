@@ -51,7 +51,8 @@ type Config struct {
 	Enter, Leave func(ctx context.Context) error
 
 	// Chip describes the target in place of the table. Its ID must be that of the
-	// target, or 0 for any. It is taken as it is: the flash size is not read.
+	// target, or 0 for any. It is taken as it is: the flash size is not read. Its
+	// pages must add up to FlashSize, and WriteAlign be a power of 2, of at most 128.
 	Chip *Chip
 
 	// Alternate takes the chip's other layout; see [Chip.Alternate].
@@ -75,6 +76,11 @@ func (cfg Config) resolve() (Config, error) {
 		return cfg, errors.New("stm32boot: Config.Port is nil")
 	case cfg.ResetPulse < 0, cfg.BootDelay < 0, cfg.Latency < 0:
 		return cfg, errors.New("stm32boot: Config: negative duration")
+	}
+	if cfg.Chip != nil {
+		if err := cfg.Chip.check(); err != nil {
+			return cfg, err
+		}
 	}
 	for _, baud := range cfg.Bauds {
 		if baud <= 0 {

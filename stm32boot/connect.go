@@ -20,7 +20,7 @@ const connectTries = 2
 // synchronised, or hold half a command, are taken as they are.
 //
 // When it fails the pins are set back, so that the application runs. Errors:
-// ErrNoSync, ErrUnknownChip, ErrWrongChip, *PortError, the context's, and
+// ErrNoSync, ErrUnknownChip, ErrWrongChip, ErrGeometry, *PortError, the context's, and
 // those of the configuration.
 func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	cfg, err := cfg.resolve()

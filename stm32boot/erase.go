@@ -124,11 +124,15 @@ func appendPages(p []byte, cmd byte, pages []int) []byte {
 }
 
 // eraseLimit returns how long a target may take for pages: a tenth of a second
-// each, or 4 seconds for each 128 KiB if that is more, and twice that.
+// each, or 4 seconds for each 128 KiB if that is more, and twice that. Pages of which
+// the size is not known are taken for such of 128 KiB.
 func (c *Client) eraseLimit(pages []int) time.Duration {
 	limit := ackLimit
 	for _, n := range pages {
-		p, _ := c.chip.PageAt(n)
+		p, known := c.chip.PageAt(n)
+		if !known {
+			p.Size = 128 << 10
+		}
 		limit += 2 * max(100*time.Millisecond, 4*time.Second*time.Duration(p.Size>>10)/128)
 	}
 	return limit

@@ -19,7 +19,8 @@ var (
 	ErrNoReset = errors.New("stm32boot: the target must be reset and no reset line is wired")
 	// ErrReadProtected: readout protection is on; see [Client.ReadoutUnprotect].
 	ErrReadProtected = errors.New("stm32boot: target is readout protected")
-	// ErrWriteProtected: a page cannot be changed.
+	// ErrWriteProtected: an erase that the target acknowledged has changed nothing;
+	// see [Client.WriteUnprotect]. The error is a *VerifyError too.
 	ErrWriteProtected = errors.New("stm32boot: target is write protected")
 	// ErrAddress: an address or a length does not fit the chip or the command.
 	ErrAddress = errors.New("stm32boot: bad address")
@@ -27,6 +28,8 @@ var (
 	ErrUnsupported = errors.New("stm32boot: not supported by the target")
 	// ErrUnknownChip: the product id is not in the table.
 	ErrUnknownChip = errors.New("stm32boot: unknown chip")
+	// ErrGeometry: a Chip that the caller described contradicts itself.
+	ErrGeometry = errors.New("stm32boot: chip: not a possible flash")
 	// ErrWrongChip: the target is not the chip that Config.Chip names, or no
 	// longer the chip that it was.
 	ErrWrongChip = errors.New("stm32boot: wrong chip")

@@ -32,16 +32,17 @@ type Result struct {
 // Flash connects, flashes an image and closes the client, whatever happens: the
 // target is left in its application, the pins as Client.Close leaves them. The
 // error of Close counts only if there is no other.
-func Flash(ctx context.Context, cfg Config, image Image, opts FlashOptions) (Result, error) {
+func Flash(ctx context.Context, cfg Config, image Image, opts FlashOptions) (r Result, err error) {
 	c, err := Connect(ctx, cfg)
 	if err != nil {
 		return Result{}, err
 	}
-	r, err := c.Flash(ctx, image, opts)
-	if cerr := c.Close(ctx); err == nil {
-		err = cerr
-	}
-	return r, err
+	defer func() { // also when a callback panics
+		if cerr := c.Close(ctx); err == nil {
+			err = cerr
+		}
+	}()
+	return c.Flash(ctx, image, opts)
 }
 
 // Flash puts an image into the flash. It plans as [PlanFlash] does, reads what
@@ -61,7 +62,7 @@ func Flash(ctx context.Context, cfg Config, image Image, opts FlashOptions) (Res
 // starts the application.
 //
 // Errors: those of PlanFlash, before anything is erased; ErrReadProtected;
-// *VerifyError; ErrGaveUp with the cause; ErrCollateral; ErrNoReset; the errors of
+// *VerifyError, with ErrWriteProtected if the page cannot be erased; ErrGaveUp with the cause; ErrCollateral; ErrNoReset; the errors of
 // the port and of the context.
 func (c *Client) Flash(ctx context.Context, image Image, opts FlashOptions) (Result, error) {
 	plan, err := PlanFlash(c.Chip(), image, opts)
@@ -109,6 +110,7 @@ func newFlasher(c *Client, p *Plan) *flasher {
 	f.meter = meter{report: p.Options.Progress, pages: make([]PageState, len(p.Pages))}
 	f.journal = journaling{journal: p.Options.Journal, state: State{
 		ProductID: p.Chip.ID, UID: p.Options.UID, Image: p.Image,
+		ErasedAll: p.Options.Erase == EraseAll || p.Resumed && p.journal.ErasedAll,
 	}}
 	return f
 }

@@ -110,6 +110,8 @@ var cutCases = []cutCase{
 	{"changed", 0x410, stm32boot.FlashOptions{ChangedOnly: true}, false},
 	{"stored", 0x410, stm32boot.FlashOptions{ChangedOnly: true}, true},
 	{"unverified", 0x415, stm32boot.FlashOptions{Verify: stm32boot.VerifyNone}, false},
+	{"all", 0x415, stm32boot.FlashOptions{Erase: stm32boot.EraseAll}, false},
+	{"all by pages", 0x417, stm32boot.FlashOptions{Erase: stm32boot.EraseAll}, false},
 }
 
 const (
@@ -140,6 +142,9 @@ func (c *cutCase) rig(t *testing.T) (r *rig, image stm32boot.Image, want []byte,
 // after returns what the flash holds when a segment that differs is put into it,
 // in pages that are written altogether.
 func (r *rig) after(s stm32boot.Segment, opts stm32boot.FlashOptions) []byte {
+	if opts.Erase == stm32boot.EraseAll {
+		return blankFlash(r.chip, s)
+	}
 	old := r.target.Flash()
 	want := append([]byte(nil), old...)
 	put(r.chip, want, s)

@@ -123,6 +123,40 @@ func TestLateHarm(t *testing.T) {
 	})
 }
 
+// TestCondemned: a page that goes bad once more, after it has been repaired as often
+// as may be and the first page is there, ends the flashing, and the first page is
+// blank then.
+func TestCondemned(t *testing.T) {
+	image := stm32boot.Image{at(0, noise(1, 9<<10))}
+	onRig(t, stm32sim.Options{ID: 0x410, ECC: true, Image: noise(2, 9<<10)}, stm32sim.LineOptions{}, func(r *rig) {
+		flips, hung, written := 0, false, false
+		spoil := func() {
+			flips++
+			written = false
+			b, _ := r.target.Peek(0x08000C00, 4)
+			_ = r.target.Poke(0x08000C00, []byte{b[0] ^ 1, b[1], b[2], b[3]})
+		}
+		_, err := r.flash(image, stm32boot.FlashOptions{Progress: func(p stm32boot.Progress) {
+			written = written || p.Phase == stm32boot.PhaseWrite
+			switch {
+			case p.Phase == stm32boot.PhaseVerify && p.Pages[3] == stm32boot.PageWritten && p.Pages[2] == stm32boot.PageVerified && written && flips < 3:
+				spoil()
+			case p.Phase == stm32boot.PhaseWrite && p.Pages[3] == stm32boot.PageVerified && p.Done > 8<<10 && !hung:
+				hung = true
+				r.target.Inject(stm32sim.Fault{Kind: stm32sim.Hang})
+				spoil()
+			}
+		}})
+		v, is := errors.AsType[*stm32boot.VerifyError](err)
+		if !hung || flips != 4 || !is || v.Addr != 0x08000C00 || errors.Is(err, stm32boot.ErrWriteProtected) {
+			t.Errorf("%v, %d flips, reset %v", err, flips, hung)
+		}
+		if first := r.target.Flash()[:1024]; !bytes.Equal(first, bytes.Repeat([]byte{0xFF}, 1024)) {
+			t.Error("the first page is there")
+		}
+	})
+}
+
 // TestPersistent: what fails again and again ends with the last reason, after
 // smaller blocks and lower rates have been tried.
 func TestPersistent(t *testing.T) {

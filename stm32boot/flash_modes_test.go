@@ -72,6 +72,11 @@ func TestChangedByJournal(t *testing.T) {
 	}{
 		{"clean", func(*rig, *memJournal) {}, "1", true},
 		{"other chip", func(*rig, *memJournal) {}, "2", false},
+		{"other kind of chip", func(_ *rig, j *memJournal) {
+			s, _ := stm32boot.ParseState(j.record)
+			s.ProductID = 0x414
+			j.record, _ = s.AppendBinary(nil)
+		}, "1", false},
 		{"first page changed", func(r *rig, _ *memJournal) { _ = r.target.Poke(0x08000100, []byte{1, 2, 3}) }, "1", false},
 		{"first page erased", func(r *rig, _ *memJournal) {
 			_ = r.target.Poke(0x08000000, bytes.Repeat([]byte{0xFF}, 1024))
@@ -329,18 +334,39 @@ func TestReadRefused(t *testing.T) {
 	}
 }
 
-// TestWriteProtected: on F1 the target acknowledges and does nothing.
+// TestWriteProtected: on F1 the target acknowledges and does nothing. Flash says so,
+// and where.
 func TestWriteProtected(t *testing.T) {
-	onRig(t, stm32sim.Options{ID: 0x410, WriteProtect: []int{1}}, stm32sim.LineOptions{}, func(r *rig) {
-		_, err := r.flash(stm32boot.Image{at(0, noise(1, 10000))}, stm32boot.FlashOptions{})
-		v, is := errors.AsType[*stm32boot.VerifyError](err)
-		if !is || v.Addr != 0x08001000 {
-			t.Errorf("%v", err)
-		}
-		if flash := r.target.Flash(); !bytes.Equal(flash[:256], bytes.Repeat([]byte{0xFF}, 256)) {
-			t.Error("the first block was written")
-		}
-	})
+	tests := []struct {
+		name    string
+		sector  int // of 4 KiB
+		opts    stm32boot.FlashOptions
+		version byte
+	}{
+		{"pages", 1, stm32boot.FlashOptions{}, 0},
+		{"first page", 0, stm32boot.FlashOptions{}, 0},
+		{"all", 1, stm32boot.FlashOptions{Erase: stm32boot.EraseAll}, 0},
+		{"changed only", 1, stm32boot.FlashOptions{ChangedOnly: true}, 0},
+		{"preserve", 2, stm32boot.FlashOptions{Preserve: true}, 0},
+		{"checksum", 1, stm32boot.FlashOptions{Verify: stm32boot.VerifyChecksum}, 0x33},
+	}
+	for _, test := range tests {
+		o := stm32sim.Options{ID: 0x410, WriteProtect: []int{test.sector}, Image: noise(3, 128<<10), BootVersion: test.version}
+		onRig(t, o, stm32sim.LineOptions{}, func(r *rig) {
+			before := r.target.Flash()
+			data := noise(1, 10000)
+			_, err := r.flash(stm32boot.Image{at(0, data)}, test.opts)
+			v, is := errors.AsType[*stm32boot.VerifyError](err)
+			addr := 0x08000000 + max(uint32(test.sector)<<12, 1024) // the first page is written last
+			if !is || v.Addr&^0xFF != addr || v.Got != before[v.Addr-0x08000000] ||
+				v.Want != data[v.Addr-0x08000000] || !errors.Is(err, stm32boot.ErrWriteProtected) {
+				t.Errorf("%s: %v", test.name, err)
+			}
+			if first := r.target.Flash()[:1024]; test.sector != 0 && !bytes.Equal(first, bytes.Repeat([]byte{0xFF}, 1024)) {
+				t.Errorf("%s: the first page is not blank", test.name)
+			}
+		})
+	}
 }
 
 // TestNoLayout flashes a chip of which no more than the size of its flash is known.

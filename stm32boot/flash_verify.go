@@ -3,6 +3,7 @@ package stm32boot
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // verifyPage reads a page back if its content is in doubt, and repairs it.
@@ -32,7 +33,7 @@ func (f *flasher) verifyPage(ctx context.Context, i int) error {
 			f.wounds++
 		}
 		if known.repaired++; known.repaired > maxRepairs {
-			return err
+			return f.condemn(ctx, i, err)
 		}
 		f.meter.add(start - f.meter.done[PhaseVerify])
 		if err := f.repair(ctx, i); err != nil {
@@ -40,6 +41,35 @@ func (f *flasher) verifyPage(ctx context.Context, i int) error {
 		}
 		f.meter.enter(PhaseVerify)
 	}
+}
+
+// condemn ends with a page that cannot be repaired. The first page must not be
+// there then; it is erased even if it should be blank, as an erase of all may have
+// done nothing. If the page cannot be erased it is protected: some targets acknowledge
+// what they do to such pages, and do nothing (AN2662).
+func (f *flasher) condemn(ctx context.Context, i int, cause error) error {
+	if i > 0 {
+		if err := f.erasePage(ctx, 0); err != nil {
+			return errors.Join(cause, err)
+		}
+	}
+	if err := f.erasePage(ctx, i); err != nil {
+		return errors.Join(cause, err)
+	}
+	wrong, is := errors.AsType[*VerifyError](cause)
+	if !is {
+		return cause
+	}
+	found, erased := other, f.want[:1]
+	erased[0] = f.p.Chip.Erased
+	err := f.insist(ctx, func() (err error) {
+		found, err = f.look(ctx, wrong.Addr, erased)
+		return err
+	})
+	if err == nil && found == other {
+		return fmt.Errorf("%w: %w", ErrWriteProtected, cause)
+	}
+	return cause
 }
 
 // doubtful reports whether a page is to be read back: one that was written, and

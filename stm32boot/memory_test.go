@@ -132,6 +132,28 @@ func eraseRange(from, to int) func(ctx context.Context, c *Client) error {
 	return func(ctx context.Context, c *Client) error { return c.Erase(ctx, pages...) }
 }
 
+// TestEraseLimit: how long an erase may take, by the pages; one of unknown size may be
+// as large as any.
+func TestEraseLimit(t *testing.T) {
+	known, unknown := idleClient(nil, 0x413), idleClient(nil, 0x413)
+	unknown.chip.Layout = nil
+	for _, row := range []struct {
+		c     *Client
+		pages []int
+		want  time.Duration
+	}{
+		{known, []int{0}, 1500 * time.Millisecond},
+		{known, []int{0, 4}, 5500 * time.Millisecond},
+		{known, []int{11}, 8500 * time.Millisecond},
+		{unknown, []int{0}, 8500 * time.Millisecond},
+		{idleClient(nil, 0x410), []int{1, 2, 3}, 1100 * time.Millisecond},
+	} {
+		if got := row.c.eraseLimit(row.pages); got != row.want {
+			t.Errorf("pages %v: %v, want %v", row.pages, got, row.want)
+		}
+	}
+}
+
 // TestEraseCommand: what Get lists counts more than the table.
 func TestEraseCommand(t *testing.T) {
 	for _, row := range []struct {

@@ -69,7 +69,7 @@ type Plan struct {
 // one page, erased by mass erase.
 //
 // Errors: *ImageError, ErrWrongChip, ErrOptions, ErrUnknownChip for a chip
-// without flash, and those of Journal.Load.
+// without flash, ErrGeometry, and those of Journal.Load.
 func PlanFlash(chip Chip, image Image, opts FlashOptions) (*Plan, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
@@ -79,6 +79,9 @@ func PlanFlash(chip Chip, image Image, opts FlashOptions) (*Plan, error) {
 	}
 	if chip.FlashSize == 0 {
 		return nil, fmt.Errorf("%w: 0x%03X: its flash is not known", ErrUnknownChip, chip.ID)
+	}
+	if err := chip.check(); err != nil {
+		return nil, err
 	}
 	c, err := newContent(image, chip.Erased)
 	if err != nil {
@@ -132,7 +135,8 @@ func (p *Plan) consult() {
 	j := &p.journal
 	ours := j.ProductID == p.Chip.ID && j.UID == p.Options.UID
 	under := ours && j.Step != 0 && j.Step != StepDone
-	p.Resumed = under && j.Image == p.Image && j.Step != StepErase
+	p.Resumed = under && j.Image == p.Image && j.Step != StepErase &&
+		(p.Options.Erase != EraseAll || j.ErasedAll)
 	if under && j.Image == p.Image && p.Options.Preserve {
 		p.keep(p.gapsOf(j.Preserved))
 	}

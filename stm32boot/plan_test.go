@@ -49,6 +49,8 @@ func TestPlanActions(t *testing.T) {
 	other.Image[3]++
 	foreign := state(stm32boot.StepWrite, 0x08002000)
 	foreign.ProductID = 0x414
+	all := state(stm32boot.StepWrite, 0x08001C00)
+	all.ErasedAll = true
 	tests := []struct {
 		name    string
 		opts    stm32boot.FlashOptions
@@ -69,7 +71,9 @@ func TestPlanActions(t *testing.T) {
 		{"another image", stm32boot.FlashOptions{}, recorded(other), "wwwwww", false},
 		{"another chip", stm32boot.FlashOptions{}, recorded(foreign), "wwwwww", false},
 		{"damaged", stm32boot.FlashOptions{}, &memJournal{record: []byte("junk")}, "wwwwww", false},
-		{"erase all, writing", stm32boot.FlashOptions{Erase: stm32boot.EraseAll}, recorded(state(stm32boot.StepWrite, 0x08001C00)), "wccwww", true},
+		{"erase all, writing", stm32boot.FlashOptions{Erase: stm32boot.EraseAll}, recorded(all), "wccwww", true},
+		{"erase all, but not then", stm32boot.FlashOptions{Erase: stm32boot.EraseAll}, recorded(state(stm32boot.StepWrite, 0x08001C00)), "wwwwww", false},
+		{"erase all then, but not now", stm32boot.FlashOptions{}, recorded(all), "wccwww", true},
 	}
 	for _, test := range tests {
 		test.opts.UID = "a"

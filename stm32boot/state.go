@@ -56,6 +56,7 @@ type State struct {
 	ProductID uint16
 	UID       string // as in FlashOptions.UID, at most 255 bytes
 	Image     Digest
+	ErasedAll bool      // all of the flash was to be erased, by EraseAll
 	Next      uint32    // in StepWrite: the first address not yet written
 	Preserved []Segment // what FlashOptions.Preserve has read and puts back
 	Pages     []PageSum // in StepDone: what the pages hold, by ascending address
@@ -64,6 +65,7 @@ type State struct {
 const (
 	recordMagic = "SB01"
 	recordHead  = len(recordMagic) + 1 + 2 + 1 // up to the length of the UID
+	erasedAll   = 0x80                         // in the byte of the step
 	pageSumSize = 4 + 16
 )
 
@@ -71,7 +73,11 @@ const (
 func (s *State) AppendBinary(b []byte) ([]byte, error) {
 	le, start := binary.LittleEndian, len(b)
 	b = append(b, recordMagic...)
-	b = append(b, byte(s.Step))
+	step := byte(s.Step)
+	if s.ErasedAll {
+		step |= erasedAll
+	}
+	b = append(b, step)
 	b = le.AppendUint16(b, s.ProductID)
 	uid := s.UID[:min(len(s.UID), 255)]
 	b = append(b, byte(len(uid)))
@@ -107,7 +113,8 @@ func ParseState(b []byte) (State, error) {
 		return s, ErrRecord
 	}
 	r.b = b[len(recordMagic) : len(b)-4]
-	s.Step = Step(r.take(1)[0])
+	step := r.take(1)[0]
+	s.Step, s.ErasedAll = Step(step&^erasedAll), step&erasedAll != 0
 	s.ProductID = binary.LittleEndian.Uint16(r.take(2))
 	s.UID = string(r.take(int(r.take(1)[0])))
 	copy(s.Image[:], r.take(len(s.Image)))

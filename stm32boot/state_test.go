@@ -16,6 +16,7 @@ func records() []stm32boot.State {
 	return []stm32boot.State{
 		{Step: stm32boot.StepErase, ProductID: 0x410},
 		{Step: stm32boot.StepWrite, ProductID: 0x415, UID: "3A0021", Image: stm32boot.Digest{1, 2, 3}, Next: 0x08004000},
+		{Step: stm32boot.StepWrite, ProductID: 0x415, Next: 0x08004000, ErasedAll: true},
 		{Step: stm32boot.StepVerify, UID: strings.Repeat("x", 255), Preserved: []stm32boot.Segment{
 			{Addr: 0x08000010, Data: []byte{1, 2, 3}}, {Addr: 0x08000100, Data: []byte{4}},
 		}},
