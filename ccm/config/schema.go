@@ -69,7 +69,10 @@ func (s *Schema) With(keys ...Key) (*Schema, error) {
 	if len(n.keys) > MaxKeys {
 		return nil, fmt.Errorf("config: more than %d keys", MaxKeys)
 	}
-	return n, n.grow()
+	if err := n.grow(); err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // WithRules returns a schema that has these rules too.
@@ -89,6 +92,9 @@ func (s *Schema) Lookup(name string) (Key, bool) {
 	}
 	return Key{}, false
 }
+
+// Format implements fmt.Formatter: a schema is long.
+func (s Schema) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "config.Schema(%d keys)", len(s.keys)) }
 
 // valid checks the description of a key and returns the default.
 func (k *Key) valid() (def string, err error) {
