@@ -296,3 +296,42 @@ func TestDoorsConfigured(t *testing.T) {
 		})
 	}
 }
+
+// TestHostConfig: what a host may do with the configuration that others may not, and
+// what not even it may.
+func TestHostConfig(t *testing.T) {
+	cloudOrigin := access.Origin{Role: access.Cloud, Channel: access.MQTT}
+	for _, reveal := range []bool{false, true} {
+		inBubble(t, managedConfig{module: func(c *ccm.Config) { c.Management.HostMayReadSecrets = reveal }}, func(t *testing.T, m *managed, h *hand) {
+			m.mustSet(t, `{"wifi":{"sta":{"pass":"p4ssw0rd"}}}`)
+			want := map[bool]string{false: "********", true: "p4ssw0rd"}[reveal]
+			h.asks(`{"id":1,"method":"Config.Get","params":{"key":"wifi.sta.pass"}}`, `{"id":1,"result":"`+want+`"}`)
+			if got := m.ask(t, &cloudOrigin, `{"id":1,"method":"Config.Get","params":{"key":"wifi.sta.pass"}}`); !strings.Contains(got, `"********"`) {
+				t.Errorf("the cloud reads %s", got)
+			}
+			h.asks(`{"id":2,"method":"Config.Set","params":{"config":{"debug":{"level":3}},"level":0}}`, `{"id":2,"error":{"code":403,"message":"not allowed to set this level"}}`)
+			h.asks(`{"id":3,"method":"Config.Set","params":{"config":{"debug":{"level":3}},"level":5,"save":true}}`, `{"id":3,"result":{"saved":true}}`)
+			if code := errorCode(m.ask(t, &cloudOrigin, `{"id":1,"method":"Config.Set","params":{"config":{"debug":{"level":4}},"level":5}}`)); code != 403 {
+				t.Errorf("the cloud sets a vendor's layer: %d", code)
+			}
+		})
+	}
+}
+
+// TestPutAnew: an offset of 0 begins a file anew, whatever append says; and Sys.GetInfo
+// tells how much room is left.
+func TestPutAnew(t *testing.T) {
+	inBubble(t, managedConfig{}, func(t *testing.T, m *managed, _ *hand) {
+		for _, params := range []string{`{"filename":"f","data":"aGVsbG8="}`, `{"filename":"f","append":true,"offset":0,"data":"aGk="}`} {
+			if code := errorCode(m.ask(t, &local, `{"id":1,"method":"FS.Put","params":`+params+`}`)); code != 0 {
+				t.Errorf("%s: %d", params, code)
+			}
+		}
+		if data, err := m.files.Read("f"); string(data) != "hi" || err != nil {
+			t.Errorf("%q, %v", data, err)
+		}
+		if got := m.ask(t, &local, `{"id":1,"method":"Sys.GetInfo"}`); !strings.Contains(got, fmt.Sprintf(`"fs_size":%d,"fs_free":%d,`, files.MaxTotal, files.MaxTotal-2)) {
+			t.Errorf("%s", got)
+		}
+	})
+}
