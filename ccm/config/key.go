@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ccmkit/ccmkit/internal/secret"
 	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 )
 
@@ -142,7 +143,7 @@ func (t Type) append(dst []byte, text string) []byte {
 }
 
 // stars stand for a secret that is set.
-const stars = "********"
+const stars = secret.Stars
 
 // redacted returns what is shown of a value.
 func (k *Key) redacted(text string) string {

@@ -276,7 +276,7 @@ func TestRedacted(t *testing.T) {
 	change := set(`{"dash":{"token":"` + canary + `"}}`)
 	change2 := setKey("dash.token", `"`+canary+`"`)
 	again := open(t, disk, o)
-	public := []any{s, again, s.View(), s.Status(), again.Problems(), change, &change, change2, s.Schema(), *s.Schema(), o,
+	public := []any{s, again, s.Secret("dash.token"), s.View(), s.Status(), again.Problems(), change, &change, change2, s.Schema(), *s.Schema(), o,
 		fmt.Sprint(s.Set(setKey("dash.token", `["`+canary+`"]`)))}
 	for _, v := range public {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
@@ -295,6 +295,9 @@ func TestRedacted(t *testing.T) {
 	}
 	if n := strings.Count(string(whole), `"********"`); n != len(secrets) {
 		t.Errorf("%d secrets are shown as stars", n)
+	}
+	if string(s.Secret("dash.token")) != canary {
+		t.Errorf("%q", string(s.Secret("dash.token")))
 	}
 	if !strings.Contains(tree(t, s), canary) {
 		t.Error("Reveal does not")

@@ -224,6 +224,9 @@ func (s *Store) Double(key string) float64 { return s.View().Double(key) }
 // String is like Bool. Secrets are returned as they are.
 func (s *Store) String(key string) string { return s.View().String(key) }
 
+// Secret is String for what must not appear in logs.
+func (s *Store) Secret(key string) Secret { return s.View().Secret(key) }
+
 // Has reports whether there is a key of that name.
 func (s *Store) Has(key string) bool { return s.View().Has(key) }
 

@@ -4,7 +4,14 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+
+	"github.com/ccmkit/ccmkit/internal/secret"
 )
+
+// Secret is text that does not show itself: package fmt with any verb, encoding/json
+// and log/slog print eight stars, or nothing if it is empty. What it holds is
+// string(s). It is the same type as cloud.Secret.
+type Secret = secret.Text
 
 // View is a configuration as it was at one moment: what is read from it fits
 // together, whatever is set meanwhile. It does not show its values when printed.
@@ -55,6 +62,9 @@ func (v View) String(key string) string {
 	}
 	return text
 }
+
+// Secret is String for what must not appear in logs.
+func (v View) Secret(key string) Secret { return Secret(v.String(key)) }
 
 func (v View) text(key string, t Type) string {
 	if v.schema == nil {
