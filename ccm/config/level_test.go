@@ -88,6 +88,7 @@ func TestSavedText(t *testing.T) {
 func TestLock(t *testing.T) {
 	for _, c := range []struct{ vendor, user, ssid, server, acl string }{
 		{`{"conf_acl":"wifi.*"}`, `{"wifi":{"sta":{"ssid":"net"}},"mqtt":{"server":"evil"}}`, "net", "iot.eclipse.org:1883", "wifi.*"},
+		{`{"conf_acl":"wifi.*"}`, `{"conf_acl":"wifi.*","mqtt":{"server":"iot.eclipse.org:1883"}}`, "", "iot.eclipse.org:1883", "wifi.*"}, // nothing to tell
 		{`{"conf_acl":"wifi.*"}`, `{"conf_acl":"*","mqtt":{"server":"evil"}}`, "", "iot.eclipse.org:1883", "wifi.*"},
 		{`{"conf_acl":"wifi.*,mqtt.server,conf_acl"}`, `{"conf_acl":"","mqtt":{"server":"a"}}`, "", "a", ""},
 		{`{}`, `{"conf_acl":"wifi.*","mqtt":{"server":"a"}}`, "", "a", "wifi.*"},
@@ -327,6 +328,12 @@ func TestBrokenFile(t *testing.T) {
 			}
 		}
 		live := tree(t, s)
+		if whole := s.Problems(); len(whole) == 1 && whole[0].Key == "" {
+			must(t, s.Save(config.SaveOptions{}))
+			if get(disk, "conf9.json") != "{}\n" {
+				t.Errorf("%s: the file is still broken: %s", name, get(disk, "conf9.json"))
+			}
+		}
 		must(t, s.Update(setKey("mqtt.user", `"u"`), &config.SaveOptions{}))
 		again := open(t, disk, config.Options{})
 		if len(again.Problems()) > 0 || again.String("mqtt.server") != c.server || again.String("mqtt.user") != "u" {

@@ -81,15 +81,12 @@ func (s *Store) migrate() string {
 		s.problem(legacyFile, "", errors.New("not used, as there is "+userFile))
 		return userFile
 	}
-	err := s.disk.Rename(s.path(legacyFile), s.path(userFile))
-	if err == nil {
-		err = s.disk.SyncDir(s.dir)
+	// Not made durable: under either name the next start finds the same.
+	if err := s.disk.Rename(s.path(legacyFile), s.path(userFile)); err != nil {
+		s.problem(legacyFile, "", err)
+		return legacyFile
 	}
-	if err == nil || !exists(legacyFile) {
-		return userFile
-	}
-	s.problem(legacyFile, "", err)
-	return legacyFile
+	return userFile
 }
 
 // loadTrial reads the configuration that is to be used once, in place of the user's,

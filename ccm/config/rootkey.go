@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // RootKeyProvider gives the key from which the key of the secrets is derived: a
@@ -108,7 +107,7 @@ func outside(p RootKeyProvider, dir string) error {
 		return nil
 	}
 	rel, err := filepath.Rel(resolved(dir), resolved(string(name)))
-	if err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+	if err == nil && filepath.IsLocal(rel) {
 		return fmt.Errorf("config: root key: %s is in the directory of the configuration", string(name))
 	}
 	return nil

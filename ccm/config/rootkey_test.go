@@ -42,6 +42,13 @@ func TestKeyFile(t *testing.T) {
 			t.Errorf("mode %o is taken", mode)
 		}
 	}
+	if os.Geteuid() == 0 {
+		write(name, 32, 0o600)
+		must(t, os.Chown(name, 4711, -1))
+		if _, err := try(name); err == nil {
+			t.Error("the file of somebody else is taken")
+		}
+	}
 	for _, size := range []int{0, 31, 33, 64} {
 		write(name, size, 0o600)
 		if _, err := try(name); err == nil || errors.Is(err, config.ErrNoRootKey) {

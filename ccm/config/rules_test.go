@@ -94,6 +94,10 @@ func TestRulesOfLevels(t *testing.T) {
 	if err := s.Save(config.SaveOptions{Level: 4}); !errors.Is(err, config.ErrRules) || s.Bool("wifi.sta.enable") {
 		t.Error(err)
 	}
+	must(t, s.Set(setKey("mqtt.user", `"u"`)))
+	if s.Bool("wifi.sta.enable") {
+		t.Error("what was refused is live after another change")
+	}
 	must(t, s.Set(config.Change{Config: []byte(`{"wifi":{"sta":{"ssid":"lab"}}}`), Vendor: true, Level: 4}))
 	must(t, s.Save(config.SaveOptions{Level: 4}))
 	if !s.Bool("wifi.sta.enable") || s.String("wifi.sta.ssid") != "lab" {

@@ -94,6 +94,9 @@ func TestSchemaWith(t *testing.T) {
 	if !strings.Contains(tree(t, s), `"sta_roam_interval":0,"extra":7}`) {
 		t.Error("the keys of a group are not together")
 	}
+	if err := s.Update(setKey("wifi.sta.enable", `true`), &normal); !errors.Is(err, config.ErrRules) {
+		t.Errorf("the rules of before: %v", err)
+	}
 	if err := s.Set(setKey("app.token", `"four"`)); !errors.Is(err, config.ErrInvalid) {
 		t.Error(err)
 	}

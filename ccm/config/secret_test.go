@@ -103,6 +103,9 @@ func TestEncrypted(t *testing.T) {
 		t.Error(again.Problems())
 	}
 	must(t, again.Update(setKey("dash.token", `""`), &normal)) // unset by the user, over the vendor's
+	if !strings.Contains(get(disk, "conf9.json"), `"token": ""`) {
+		t.Error(files(t, disk))
+	}
 	if third := open(t, disk, encrypted); third.String("dash.token") != "" || len(third.Problems()) > 0 {
 		t.Error(third.Problems())
 	}
@@ -198,6 +201,15 @@ func TestE4KeyLost(t *testing.T) {
 		if found.String("dash.token") != "tok" {
 			t.Errorf("%s: the value was not kept: %v", name, found.Problems())
 		}
+	}
+}
+
+// TestSealedUnsuitable has encrypted what the key cannot have.
+func TestSealedUnsuitable(t *testing.T) {
+	disk := faultfs.New()
+	put(t, disk, "conf9.json", `{"wifi":{"sta":{"pass":"`+seal(t, [32]byte{1, 2, 3}, "wifi.sta.pass", "ccm_A1B2C3", strings.Repeat("x", 65))+`"}}}`)
+	if s := open(t, disk, encrypted); s.String("wifi.sta.pass") != "" || len(s.Problems()) != 1 {
+		t.Errorf("%q, %v", s.String("wifi.sta.pass"), s.Problems())
 	}
 }
 

@@ -111,6 +111,8 @@ func TestSetRefused(t *testing.T) {
 		{"passphrase too long", "*", setKey("wifi.sta1.pass", `"`+strings.Repeat("x", 65)+`"`), config.Invalid, "wifi.sta1.pass"},
 		{"NUL", "*", setKey("mqtt.server", `"a\u0000b"`), config.Invalid, "mqtt.server"},
 		{"no such algorithm", "*", setKey("rpc.auth_algo", `2`), config.Invalid, "rpc.auth_algo"},
+		{"looks encrypted, damaged", "*", setKey("dash.token", `"$enc2$00000000$`+strings.Repeat("A", 38)+`"`), config.Invalid, "dash.token"},
+		{"looks encrypted, longer", "*", setKey("dash.token", `"#enc1$00000000$`+strings.Repeat("A", 60)+`"`), config.Invalid, "dash.token"},
 		{"looks encrypted", "*", setKey("dash.token", `"$enc1$x"`), config.Invalid, "dash.token"},
 		{"not JSON", "*", set(`{"mqtt":`), config.Invalid, ""},
 		{"more than JSON", "*", set(`{} {}`), config.Invalid, ""},

@@ -61,7 +61,7 @@ type Store struct {
 	oldAP  bool // AllowDefaultAPPassword
 	log    *slog.Logger
 
-	live atomic.Pointer[values] // what differs from the defaults
+	live atomic.Pointer[values] // what all levels set
 
 	mu       sync.Mutex // for what follows, and held while files are written
 	levels   [slots]level
@@ -197,7 +197,7 @@ func (s *Store) below(slot int) values {
 // publish makes what the levels set the live configuration, and returns what has
 // changed. s.mu is held, or nobody else has s.
 func (s *Store) publish() []uint16 {
-	v := s.schema.differing(s.below(slots), nil)
+	v := s.below(slots)
 	old := s.live.Swap(&v)
 	if old == nil {
 		return nil

@@ -22,16 +22,17 @@ func (v values) search(key uint16) (int, bool) {
 	return slices.BinarySearchFunc(v, key, func(l leaf, key uint16) int { return cmp.Compare(l.key, key) })
 }
 
-// get returns a value that can be read.
+// get returns a value of values without sealed ones.
 func (v values) get(key uint16) (string, bool) {
 	i, found := v.search(key)
-	if !found || v[i].sealed {
+	if !found {
 		return "", false
 	}
 	return v[i].text, true
 }
 
-// over returns v as changed by what is above it. Sealed values change nothing.
+// over returns v as changed by what is above it. Sealed values change nothing: there
+// are none in the result.
 func (v values) over(above values) values {
 	if len(above) == 0 {
 		return v
@@ -76,12 +77,12 @@ func (s *Schema) value(v values, key uint16) string {
 	return s.defs[key]
 }
 
-// differing returns those of v that differ from what is below, and the sealed
-// ones.
+// differing returns those of v that differ from what is below, as the sealed ones do:
+// no value looks like them.
 func (s *Schema) differing(v, below values) values {
 	var out values
 	for _, l := range v {
-		if l.sealed || l.text != s.value(below, l.key) {
+		if l.text != s.value(below, l.key) {
 			out = append(out, l)
 		}
 	}
