@@ -151,13 +151,27 @@ func TestConnectHooks(t *testing.T) {
 		r := newROM(0x410)
 		r.off = true
 		entered, left := 0, 0
-		c := dial(t, Config{Port: r,
-			Enter: func(context.Context) error { entered++; r.boot0 = true; r.restart(); return nil },
+		var restarted, first time.Time
+		r.tick = func() {
+			if first.IsZero() {
+				first = time.Now()
+			}
+		}
+		c := dial(t, Config{Port: r, BootDelay: 70 * time.Millisecond,
+			Enter: func(context.Context) error {
+				entered++
+				r.boot0, restarted = true, time.Now()
+				r.restart()
+				return nil
+			},
 			Leave: func(ctx context.Context) error { left++; r.off = true; return ctx.Err() }})
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := c.Close(ctx); err != nil || entered != 1 || left != 1 {
 			t.Errorf("entered %d, left %d: %v", entered, left, err)
+		}
+		if d := first.Sub(restarted); d != 70*time.Millisecond {
+			t.Errorf("sent something %v after the reset", d)
 		}
 	})
 }
@@ -204,6 +218,20 @@ func TestConnectFails(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestConnectPort: a port that is broken is not tried again.
+func TestConnectPort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newROM(0x415)
+		r.fail = errBroken
+		if _, err := Connect(t.Context(), r.wired()); !errors.Is(err, errBroken) {
+			t.Error(err)
+		}
+		if want := []string{"boot1", "reset0", "reset1", "boot0", "reset0", "reset1"}; !slices.Equal(r.pins, want) {
+			t.Errorf("pins %v, want %v", r.pins, want)
+		}
+	})
 }
 
 // garbage is how answers look at a wrong rate.
@@ -419,6 +447,73 @@ func TestNackAmongOthers(t *testing.T) {
 			t.Errorf("%d resets, %v", r.resets-resets, err)
 		}
 	})
+}
+
+// TestRefusedBefore: what was refused before the protection was removed does not
+// count.
+func TestRefusedBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newROM(0x410)
+		r.rdp = true
+		c := dial(t, Config{Port: r})
+		if err := c.Read(t.Context(), 0x08000000, make([]byte, 4)); !errors.Is(err, ErrReadProtected) {
+			t.Error(err)
+		}
+		if err := c.ReadoutUnprotect(t.Context()); err != nil {
+			t.Error(err)
+		}
+		refuseOnce(r)
+		if err := c.Read(t.Context(), 0x08000000, make([]byte, 4)); err == nil || errors.Is(err, ErrReadProtected) {
+			t.Error(err)
+		}
+	})
+}
+
+func refuseOnce(r *rom) {
+	r.alter = func(p []byte) []byte {
+		r.alter = nil
+		r.idle()
+		return []byte{NACK}
+	}
+}
+
+// TestRefusedAndMute: two refusals and silence are not protection.
+func TestRefusedAndMute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newROM(0x410)
+		c := dial(t, Config{Port: r})
+		refused := 0
+		r.alter = func(p []byte) []byte {
+			if r.in = nil; p[0] == ACK && refused < 2 {
+				refused++
+				r.idle()
+				return []byte{NACK}
+			}
+			if p[0] == ACK {
+				r.idle()
+				return nil
+			}
+			return p
+		}
+		if err := c.Read(t.Context(), 0x08000000, make([]byte, 4)); err == nil || errors.Is(err, ErrReadProtected) || refused != 2 {
+			t.Errorf("%v, refused %d times", err, refused)
+		}
+	})
+}
+
+// TestLatency: answers may be later by so much.
+func TestLatency(t *testing.T) {
+	for _, latency := range []time.Duration{0, 2 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newROM(0x410)
+			c := dial(t, Config{Port: r, Latency: latency})
+			r.late = 1900 * time.Millisecond
+			_, err := c.GetID(t.Context())
+			if late := errors.Is(err, ErrTimeout); late != (latency == 0) || !late && err != nil {
+				t.Errorf("latency %v: %v", latency, err)
+			}
+		})
+	}
 }
 
 // TestRefusedOnce: a refusal that came from noise is not taken for protection.

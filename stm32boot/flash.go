@@ -162,10 +162,12 @@ func (f *flasher) change(ctx context.Context) error {
 		}
 	}
 	f.journal.advance(StepVerify, 0)
-	for !f.sound() {
-		for i := range f.pages[1:] {
-			if err := f.verifyPage(ctx, 1+i); err != nil {
-				return err
+	for !f.sound(0) {
+		for !f.sound(1) { // a fault at one page may make others doubtful
+			for i := range f.pages[1:] {
+				if err := f.verifyPage(ctx, 1+i); err != nil {
+					return err
+				}
 			}
 		}
 		if err := f.writePage(ctx, 0); err != nil {
@@ -178,9 +180,9 @@ func (f *flasher) change(ctx context.Context) error {
 	return nil
 }
 
-// sound reports whether all pages are as they should be.
-func (f *flasher) sound() bool {
-	for i := range f.pages {
+// sound reports whether all pages from one on are as they should be.
+func (f *flasher) sound(from int) bool {
+	for i := from; i < len(f.pages); i++ {
 		if f.pages[i].unready || f.doubtful(i) {
 			return false
 		}

@@ -79,6 +79,87 @@ func TestEraseFault(t *testing.T) {
 	}
 }
 
+// TestVanished: if a page that was acknowledged is blank, pages that were to be kept
+// are read back too, though nothing else went wrong.
+func TestVanished(t *testing.T) {
+	data := noise(1, 20<<10)
+	next := bytes.Clone(data)
+	next[7*1024] ^= 1
+	next[9*1024] ^= 1
+	onRig(t, stm32sim.Options{ID: 0x410, ECC: true, Image: data}, stm32sim.LineOptions{}, func(r *rig) {
+		hit := false
+		res, err := r.flash(stm32boot.Image{at(0, next)}, stm32boot.FlashOptions{ChangedOnly: true, Progress: func(p stm32boot.Progress) {
+			if p.Phase == stm32boot.PhaseWrite && p.Done > 1024 && !hit {
+				hit = true
+				_ = r.target.Poke(0x08000000+5*1024, bytes.Repeat([]byte{0xFF}, 3*1024))
+			}
+			if flash := r.target.Flash(); hit && flash[5*1024] == 0xFF && flash[0] == next[0] {
+				t.Error("the first page is there, and another is not")
+			}
+		}})
+		if !hit || !errors.Is(err, stm32boot.ErrCollateral) || res.Repaired != 3 {
+			t.Errorf("%v, %d repaired", err, res.Repaired)
+		}
+		r.expect(blankFlash(r.chip, at(0, next)))
+	})
+}
+
+// TestRepairPreserves: what else is in a page that was to be kept, and must be
+// repaired, is preserved.
+func TestRepairPreserves(t *testing.T) {
+	old := noise(1, 20<<10)
+	next := bytes.Clone(old[:9*1024+500])
+	next[7*1024] ^= 1
+	onRig(t, stm32sim.Options{ID: 0x410, ECC: true, Image: old}, stm32sim.LineOptions{}, func(r *rig) {
+		r.target.Inject(stm32sim.Fault{Kind: stm32sim.DropAck, Commands: []byte{stm32boot.CmdErase}})
+		hit := false
+		opts := stm32boot.FlashOptions{ChangedOnly: true, Preserve: true, Progress: func(p stm32boot.Progress) {
+			if p.Phase == stm32boot.PhaseWrite && !hit {
+				hit = true
+				_ = r.target.Poke(0x08000000+9*1024, make([]byte, 100))
+			}
+		}}
+		res, err := r.flash(stm32boot.Image{at(0, next)}, opts)
+		if !hit || err != nil || res.Repaired != 1 {
+			t.Errorf("%v, %d repaired", err, res.Repaired)
+		}
+		want := blankFlash(r.chip, at(0, old))
+		put(r.chip, want, at(0, next))
+		r.expect(want)
+	})
+}
+
+// TestEraseSingly: after an escalation pages are erased one by one.
+func TestEraseSingly(t *testing.T) {
+	image := stm32boot.Image{at(0, noise(1, 5<<10))}
+	fault := stm32sim.Fault{Kind: stm32sim.Silent, Commands: []byte{stm32boot.CmdErase}, Times: 3}
+	onRig(t, stm32sim.Options{ID: 0x410, ECC: true, Faults: []stm32sim.Fault{fault}}, stm32sim.LineOptions{}, func(r *rig) {
+		r.mustFlash(image, stm32boot.FlashOptions{}, blankFlash(r.chip, image...))
+		if n := r.target.Stats().Commands[stm32boot.CmdErase]; n < 3+5 {
+			t.Errorf("%d erase commands", n)
+		}
+	})
+}
+
+// TestRefusedEarly: a block that was refused before its data is not read before it is
+// written again.
+func TestRefusedEarly(t *testing.T) {
+	reads := map[string]uint64{}
+	for name, fault := range map[string]stm32sim.Fault{"clean": {}, "refused": {Kind: stm32sim.NackAddr, Commands: []byte{stm32boot.CmdWrite}, At: 2}} {
+		onRig(t, stm32sim.Options{ID: 0x410, ECC: true}, stm32sim.LineOptions{}, func(r *rig) {
+			r.target.Inject(fault)
+			res := r.mustFlash(stm32boot.Image{at(0, noise(1, 1000))}, stm32boot.FlashOptions{}, blankFlash(r.chip, at(0, noise(1, 1000))))
+			if (res.Retries == 1) != (name == "refused") {
+				t.Errorf("%s: %d retries", name, res.Retries)
+			}
+			reads[name] = r.target.Stats().Commands[stm32boot.CmdRead]
+		})
+	}
+	if reads["clean"] != reads["refused"] {
+		t.Errorf("reads: %v", reads)
+	}
+}
+
 // TestCollateral: what was acknowledged and is gone is written again, and success
 // is not claimed unless the image fills the flash.
 func TestCollateral(t *testing.T) {

@@ -238,6 +238,9 @@ func TestChecksum(t *testing.T) {
 						t.Errorf("%d reads", n)
 					}
 				}
+				if n := r.target.Stats().Commands[stm32boot.CmdChecksum]; name == "refuses it" && n != 1 {
+					t.Errorf("it was asked %d times", n)
+				}
 				if (res.Repaired > 0) != (name == "wrong") {
 					t.Errorf("%d repairs", res.Repaired)
 				}
@@ -434,6 +437,26 @@ func TestJournalPace(t *testing.T) {
 		}
 		if n, most := len(j.states), 4+int(time.Since(start)/time.Second); n < 7 || n > most {
 			t.Errorf("%d records, at most %d", n, most)
+		}
+	})
+}
+
+// TestJournalErasedAll: that all was erased is still known when a flashing goes on
+// without EraseAll.
+func TestJournalErasedAll(t *testing.T) {
+	image := stm32boot.Image{at(0, noise(1, 3000))}
+	onRig(t, stm32sim.Options{ID: 0x410}, stm32sim.LineOptions{}, func(r *rig) {
+		j := new(stepsJournal)
+		p := plan(t, 0x410, 0, image, stm32boot.FlashOptions{})
+		j.record = recorded(stm32boot.State{Step: stm32boot.StepWrite, ProductID: 0x410, Image: p.Image, ErasedAll: true}).record
+		r.mustFlash(image, stm32boot.FlashOptions{Journal: j}, blankFlash(r.chip, image...))
+		for i, s := range j.states {
+			if !s.ErasedAll {
+				t.Errorf("record %d, %v: not erased all", i, s.Step)
+			}
+		}
+		if len(j.states) < 3 {
+			t.Errorf("%d records", len(j.states))
 		}
 	})
 }

@@ -142,6 +142,7 @@ func TestRefusals(t *testing.T) {
 		{"bank 3", 0x415, func(ctx context.Context, c *Client) error { return c.EraseBank(ctx, 3) }, ErrUnsupported},
 		{"no sectors", 0x410, func(ctx context.Context, c *Client) error { return c.WriteProtect(ctx) }, ErrAddress},
 		{"checksum of 3 bytes", 0x410, func(ctx context.Context, c *Client) error { _, err := c.Checksum(ctx, 0x08000000, 3); return err }, ErrAddress},
+		{"checksum from half a word on", 0x410, func(ctx context.Context, c *Client) error { _, err := c.Checksum(ctx, 0x08000002, 4); return err }, ErrAddress},
 		{"checksum of nothing", 0x410, func(ctx context.Context, c *Client) error { _, err := c.Checksum(ctx, 0x08000000, 0); return err }, ErrAddress},
 		{"special of 129 bytes", 0x410, func(ctx context.Context, c *Client) error {
 			_, _, err := c.Special(ctx, 1, make([]byte, 129))
@@ -252,6 +253,21 @@ func TestDoubledACK(t *testing.T) {
 		}
 		if n := c.Stats().Stray; n != 2 {
 			t.Errorf("%d stray bytes, want 2", n)
+		}
+	})
+}
+
+// TestSurplusACK: only the first answer after 0x7F may have one.
+func TestSurplusACK(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newROM(0x464)
+		c := dial(t, Config{Port: r})
+		r.alter = func(p []byte) []byte {
+			r.alter = nil
+			return append(p, ACK)
+		}
+		if _, _, err := c.GetVersion(t.Context()); !errors.Is(err, ErrReply) {
+			t.Errorf("got version behind two ACKs: %v", err)
 		}
 	})
 }

@@ -194,8 +194,20 @@ func TestProtection(t *testing.T) {
 					cfg = r.wired()
 				}
 				c := dial(t, cfg)
+				var done, next time.Time
+				r.tick = func() {
+					switch {
+					case len(r.commits) > 0 && done.IsZero():
+						done = time.Now()
+					case len(r.out) == 0 && !done.IsZero() && next.IsZero() && time.Now().After(done):
+						next = time.Now()
+					}
+				}
 				if err := run(t.Context(), c); err != nil {
 					t.Fatalf("%s, wired %v: %v", name, wired, err)
+				}
+				if d := next.Sub(done); d < restartTime { // the chip is restarting
+					t.Errorf("%s: something was sent %v later", name, d)
 				}
 				if !slices.Equal(r.commits, []string{name}) || r.rdp != (name == "readout protect") {
 					t.Errorf("%s: %v, protected %v", name, r.commits, r.rdp)

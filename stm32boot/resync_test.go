@@ -21,6 +21,7 @@ func TestResync(t *testing.T) {
 	for n := range 5 {
 		rows[fmt.Sprintf("address byte %d", n)] = func(r *rom) { r.address(r.write); r.in = []byte{8, 0, 1, 0}[:n] }
 	}
+	rows["address that filler completes"] = func(r *rom) { r.address(r.write); r.in = []byte{8, 0, 0, 0x0A} }
 	for n := range 2 {
 		rows[fmt.Sprintf("length byte %d", n)] = func(r *rom) { r.read(0x08000000); r.in = []byte{0x7F}[:n] }
 	}
@@ -128,6 +129,30 @@ func TestResyncFails(t *testing.T) {
 		})
 	}
 }
+
+// TestCancelListOnce: the list that cancels an erase is sent once. If its refusal is
+// lost, nothing more is sent.
+func TestCancelListOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newROM(0x410)
+		c := dial(t, Config{Port: r})
+		r.alter = loseAnswers(2)
+		if err := c.Erase(t.Context(), 3); !errors.Is(err, ErrTimeout) {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if err := c.Erase(t.Context(), 3); !errors.Is(err, ErrNoReset) {
+				t.Error(err)
+			}
+		}
+		if n := c.Stats().Sent; n != sentBefore(t)+2+3 {
+			t.Errorf("%d bytes sent", n-sentBefore(t))
+		}
+	})
+}
+
+// sentBefore returns how many bytes it takes to connect as above.
+func sentBefore(t *testing.T) uint64 { return dial(t, Config{Port: newROM(0x410)}).Stats().Sent }
 
 // TestReconnect: lower rates are used one after the other, and the last one is
 // kept.
