@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -52,7 +53,10 @@ func TestX3Descriptors(t *testing.T) {
 	for _, c := range all {
 		c.Close()
 	}
-	overHTTP(t, address, "", `{"id":2,"method":"Config.Set","params":{"key":"debug.level","value":3,"save":true}}`)
+	eventually(t, "a save", func() bool { // there is a descriptor for the file again
+		status, text := post(t, address, "/rpc", `{"id":2,"method":"Config.Set","params":{"key":"debug.level","value":3,"save":true}}`, nil)
+		return status == http.StatusOK && errorCode(text) == 0
+	})
 	in.Close()
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("the module: %v", err)
