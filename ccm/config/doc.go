@@ -27,11 +27,14 @@
 //
 // # The lock
 //
-// conf_acl lists what may be set, in the language of package internal/acl: the first
-// entry that matches a key decides, so "wifi.*" locks everything else. Each file is
-// read under the list of the levels below it, and changes are judged by the live
-// list as it was before them, always by the full path of each key, whether the
-// request has a tree or a key. A change is made as a whole or not at all.
+// conf_acl lists what may be set: entries with commas between them, of which the first
+// whose pattern matches the whole dotted key decides. A minus sign before an entry
+// denies, and what no entry matches is denied. In a pattern ? is any character, * any
+// run of them, not empty at the end, and | separates alternatives: "wifi.*" locks
+// everything else. Each file is read under the list of the levels below it, and
+// changes are judged by the live list as it was before them, always by the full path
+// of each key, whether the request has a tree or a key. A change is made as a whole
+// or not at all.
 //
 // # Placeholders
 //
@@ -46,7 +49,8 @@
 // them. With a root key ([RootKeyProvider]) they are encrypted in the files, each
 // bound to its key and to device.id as it is at its level: a value that was moved, or
 // altered, or whose key is lost reads as unset and stays in the file until it is set
-// anew. If the hardware address changes, and device.id has placeholders, so do they.
+// anew. A text that looks like an encrypted value with a byte damaged counts as one, and
+// cannot be set as a password. If the hardware address changes, and device.id has placeholders, so do they.
 // Values in clear are read, and encrypted when the file is saved the next time.
 // When a vendor's level changes device.id, the files above it are written anew with it;
 // power that fails between the two costs the secrets of those.

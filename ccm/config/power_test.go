@@ -39,8 +39,8 @@ func opened(f func(s *config.Store) error) func(config.FS, config.Options) error
 // big is a change that makes a file of about two KiB.
 func big(mark string) config.Change {
 	return set(`{"device":{"sn":"` + mark + `"},"wifi":{"sta":{"enable":true,"ssid":"` + mark + `","pass":"` + mark + `-secret"}},
-		"mqtt":{"enable":true,"server":"` + strings.Repeat(mark, 100) + `","user":"` + mark + `","pass":"` + mark + `-secret"},
-		"http":{"extra_headers":"` + strings.Repeat(mark, 80) + `"}}`)
+		"mqtt":{"enable":true,"server":"` + strings.Repeat(mark, 220) + `","user":"` + mark + `","pass":"` + mark + `-secret"},
+		"http":{"extra_headers":"` + strings.Repeat(mark, 200) + `"}}`)
 }
 
 const (

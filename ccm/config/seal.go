@@ -31,23 +31,27 @@ var (
 	sealEncoding = base64.RawStdEncoding.Strict()
 )
 
-// shortestSealed is the length of an encrypted value of no bytes.
-var shortestSealed = len(sealedPrefix) + keyIDLen + 1 + sealEncoding.EncodedLen(12+16)
+// shortestCode is the length of B64 for a value of no bytes.
+var shortestCode = sealEncoding.EncodedLen(12 + 16)
 
-// looksSealed reports whether a text is an encrypted value, or was one before a byte
-// of its prefix was damaged: it must not pass for a password then.
+// looksSealed reports whether a text is an encrypted value, or was one before one byte
+// of the file was damaged: it must not pass for a password then. A byte that becomes
+// a backslash takes the next one with it, so what is left is either all of the text
+// but its head or, of the head, all but its last sign.
 func looksSealed(text string) bool {
-	if len(text) < shortestSealed {
-		return strings.HasPrefix(text, sealedPrefix)
+	if strings.HasPrefix(text, sealedPrefix) {
+		return true
 	}
-	wrong := 0
-	for i := range len(sealedPrefix) {
-		if text[i] != sealedPrefix[i] {
-			wrong++
-		}
+	at := strings.LastIndexByte(text, '$')
+	if at < keyIDLen-1 || len(text)-at-1 < shortestCode {
+		return false
 	}
-	return wrong <= 1
+	kid, code := text[max(0, at-keyIDLen):at], text[at+1:]
+	return strings.HasPrefix(text, sealedPrefix[:len(sealedPrefix)-1]) ||
+		len(kid) == keyIDLen && strings.Trim(kid, "0123456789abcdef") == "" && strings.Trim(code, base64Digits) == ""
 }
+
+const base64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 // sealer encrypts and decrypts values. It is safe for concurrent use.
 type sealer struct {

@@ -112,7 +112,7 @@ func TestSetRefused(t *testing.T) {
 		{"NUL", "*", setKey("mqtt.server", `"a\u0000b"`), config.Invalid, "mqtt.server"},
 		{"no such algorithm", "*", setKey("rpc.auth_algo", `2`), config.Invalid, "rpc.auth_algo"},
 		{"looks encrypted, damaged", "*", setKey("dash.token", `"$enc2$00000000$`+strings.Repeat("A", 38)+`"`), config.Invalid, "dash.token"},
-		{"looks encrypted, longer", "*", setKey("dash.token", `"#enc1$00000000$`+strings.Repeat("A", 60)+`"`), config.Invalid, "dash.token"},
+		{"looks encrypted, longer", "*", setKey("dash.token", `"\nc1$0123abcd$`+strings.Repeat("A", 60)+`"`), config.Invalid, "dash.token"},
 		{"looks encrypted", "*", setKey("dash.token", `"$enc1$x"`), config.Invalid, "dash.token"},
 		{"not JSON", "*", set(`{"mqtt":`), config.Invalid, ""},
 		{"more than JSON", "*", set(`{} {}`), config.Invalid, ""},
@@ -229,5 +229,16 @@ func TestErrorsShowNoValue(t *testing.T) {
 	name := strings.Repeat("n", 5000)
 	if err := s.Set(setKey(name, `1`)); err == nil || len(err.Error()) > 200 {
 		t.Error(err)
+	}
+}
+
+// TestSetNotSealed sets passwords that only resemble encrypted values.
+func TestSetNotSealed(t *testing.T) {
+	s := open(t, faultfs.New(), config.Options{})
+	for _, password := range []string{"$enc", "$enc1", "$enc123456", "$enc2$0123abcd$" + strings.Repeat("A", 37), "0123abcd$" + strings.Repeat("A", 37) + ".",
+		"0123abcX$" + strings.Repeat("A", 60), "123abcd$" + strings.Repeat("A", 60), strings.Repeat("A", 100), "$" + strings.Repeat("A", 60)} {
+		if err := s.Set(setKey("dash.token", `"`+password+`"`)); err != nil || s.String("dash.token") != password {
+			t.Errorf("%s: %v", password, err)
+		}
 	}
 }
