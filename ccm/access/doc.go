@@ -18,8 +18,8 @@
 // need no login. What a program registers on its module beyond the module's own
 // methods is refused to LAN until [Config.Allow] lists it.
 //
-// The configuration key rpc.acl, or a file it names, replaces these rules for all
-// but User, as in Mongoose OS:
+// The configuration key rpc.acl, or a file it names, replaces these rules, as in
+// Mongoose OS:
 //
 //	[{"method": "Sys.*", "acl": "*"}, {"ch_type": "HTTP", "acl": "+admin,-*"}, {"method": "*", "acl": "-*"}]
 //
@@ -30,17 +30,17 @@
 // everything but to hosts.
 //
 // A User may call no more than a short list of methods (spec/security.md 4.2), only
-// while the provisioning window is open, and ten times a second at most; no rule
-// and no list changes that.
+// while the provisioning window is open, and ten times a second at most. Rules can
+// take from that, but nothing adds to it.
 //
 // # Login
 //
 // A [Login] checks digests, in the two forms of Mongoose OS: in the member auth of
 // a frame, and in the Authorization header of HTTP (RFC 7616). The passwords are in
-// a file of htdigest. Other than there, a nonce is random, made here and used once,
-// or by HTTP with a growing count. After five wrong answers within a minute, an
-// address has to wait for another minute. [AnswerFrame] and [AnswerHTTP] are the
-// client's side.
+// a file of htdigest. Other than there, a nonce is random, made here for one address
+// and used once, or by HTTP with a growing count. After five wrong answers within a
+// minute, an address has to wait for another minute. [AnswerFrame] and [AnswerHTTP]
+// are the client's side.
 //
 // # Concurrency
 //

@@ -22,6 +22,9 @@ func (l *Login) Remotes() int { return max(len(l.failures.table), len(l.lockouts
 // Remotes returns how many addresses are remembered.
 func (g *Gate) Remotes() int { return max(len(g.pace.table), len(g.saves.table)) }
 
+// Hash returns the MD5 hash of the parts with colons between them.
+func Hash(parts ...string) string { return MD5.hash(parts...) }
+
 // ParseRules reads the text of rules.
 func ParseRules(text []byte) (n int, err error) {
 	set, err := parseRules(text)

@@ -3,7 +3,6 @@ package access
 import (
 	"log/slog"
 	"slices"
-	"sync"
 
 	"github.com/ccmkit/ccmkit/internal/acl"
 )
@@ -31,8 +30,8 @@ type Config struct {
 	// Rules returns rpc.acl and rpc.acl_file, both "" if they are not set. It is
 	// called for every request. nil = neither.
 	Rules func() (inline, file string)
-	// ReadFile reads a file of rules, whenever they are needed. It bounds their
-	// length.
+	// ReadFile reads a file of rules, once a second at most, while requests come.
+	// It bounds their length.
 	ReadFile func(name string) ([]byte, error)
 	// Login is how people log in. nil = nobody can.
 	Login *Login
@@ -54,12 +53,7 @@ type Gate struct {
 	cfg   Config
 	pace  pace // of the callers through the window
 	saves pace // of those among them that save
-
-	mu     sync.Mutex
-	source [2]string // of rules
-	rules  ruleSet
-	read   bool
-	told   string // the last fault that was logged
+	rules ruleCache
 }
 
 // New returns a Gate.
@@ -114,9 +108,9 @@ func (g *Gate) decide(o *Origin, method string) *Refusal {
 	switch {
 	case o == nil || o.Role == Vendor:
 		return nil
-	case o.Role == User:
-		return g.window(method)
-	case o.Role != Host && o.Role != LAN && o.Role != Cloud:
+	case o.Role == User && !g.window(method):
+		return errDenied // whatever the rules say
+	case o.Role != Host && o.Role != User && o.Role != LAN && o.Role != Cloud:
 		return errDenied
 	}
 	switch set, state := g.ruleSet(); state {
@@ -139,12 +133,9 @@ var windowMethods = [...]string{
 	"RPC.List", "RPC.Ping", "Sys.GetInfo", "Wifi.Scan", "Config.Get", "Config.Set", "Config.Save",
 }
 
-// window decides for an end user.
-func (g *Gate) window(method string) *Refusal {
-	if g.cfg.Window == nil || !g.cfg.Window() || !slices.Contains(windowMethods[:], method) || g.kind(method) != Builtin {
-		return errDenied
-	}
-	return nil
+// window reports whether end users may call a method now.
+func (g *Gate) window(method string) bool {
+	return g.cfg.Window != nil && g.cfg.Window() && slices.Contains(windowMethods[:], method) && g.kind(method) == Builtin
 }
 
 // kind returns what a method is.

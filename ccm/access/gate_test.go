@@ -191,10 +191,10 @@ func TestConfigACL(t *testing.T) {
 	}
 }
 
-// TestRules: rpc.acl decides for all but end users.
+// TestRules: rpc.acl decides, but for end users within their list only.
 func TestRules(t *testing.T) {
 	const rules = `[{"method":"Sys.*","acl":"*"},{"ch_type":"HTTP","method":"FS.*","acl":"-*"},{"method":"FS.*","acl":"+*"},
-		{"ch_type":"UART","acl":"*"},{"method":"Config.*","acl":"-joe,adm*"},{"ch_type":"MQTT","acl":"-*"}, {"method":"A|B","acl":""}]`
+		{"ch_type":"UART","acl":"*"},{"method":"Config.*","acl":"-joe,adm*"},{"ch_type":"MQTT","acl":"-*"}, {"method":"A|B","acl":""},{"method":"Wifi.Scan","acl":"*"}]`
 	g := newGate(t, access.Config{Rules: func() (string, string) { return rules, "" }, Window: func() bool { return true }, Kind: kinds,
 		Login: house(access.MD5)})
 	for _, c := range []struct {
@@ -219,7 +219,12 @@ func TestRules(t *testing.T) {
 		{access.LAN, access.HTTP, "admin", "sys.reboot", 0},
 		{access.LAN, access.HTTP, "admin", "B", 403},
 		{access.User, access.HTTP, "", "Sys.Reboot", 403},
-		{access.User, access.HTTP, "", "RPC.List", 0},
+		{access.User, access.HTTP, "", "Sys.GetInfo", 0},
+		{access.User, access.HTTP, "", "Wifi.Scan", 0},
+		{access.User, access.HTTP, "", "RPC.List", 403},
+		{access.User, access.HTTP, "", "Config.Set", 401},
+		{access.User, access.HTTP, "admin", "Config.Set", 0},
+		{access.User, access.HTTP, "joe", "Config.Set", 403},
 		{access.Vendor, "", "", "RPC.List", 0},
 	} {
 		o := &access.Origin{Role: c.role, Channel: c.channel, User: c.user, Remote: "127.0.0.1:1"}
@@ -242,7 +247,11 @@ func TestRulesBad(t *testing.T) {
 		{good, "good", false}, {"@bad", "", false}, {"", "bad", false}, {"", "none", false}, {"@", "", false}, {"@long", "", false},
 		{"x", "", false}, {"null", "", false}, {"{}", "", false}, {`[1]`, "", false}, {`["x"]`, "", false}, {`[{"method":"*" "acl":"*"}]`, "", false},
 		{`[{"method":"*"}]`, "", false}, {`[{"acl":"*"}]`, "", false}, {`[{"method":5,"acl":"*"}]`, "", false}, {`[{"method":"*","acl":true}]`, "", false},
-		{`[{"method":"*","ch_type":[],"acl":"*"}]`, "", false}, {good + good, "", false}, {"[" + strings.Repeat(`{"method":"*","acl":"*"},`, 300) + `{"method":"*","acl":"*"}]`, "", false},
+		{`[{"method":"*","ch_type":[],"acl":"*"}]`, "", false}, {`[{"method":"*","acl":null}]`, "", false}, {`[{"method":null,"ch_type":"MQTT","acl":"*"}]`, "", false},
+		{`[{"method":"","ch_type":"MQTT","acl":"*"}]`, "", false}, {`[{"method":"*","ch_type":"","acl":"*"}]`, "", false}, {`[null]`, "", false},
+		{`[{"method":"*","acl":"-*","acl":"*"}]`, "", false}, {`[{"method":"*","acl":"*","\u0061cl":"*"}]`, "", false}, {`[{"x":1,"method":"*","acl":"*","x":2}]`, "", false},
+		{`[{"x":{"acl":[1,"]"]},"method":"*","acl":"*","y":null}]`, "", true}, {`[{"ch_type":"MQTT","acl":"+*"}]`, "", true},
+		{good + " " + strings.Repeat(" ", 64<<10), "", false}, {"@good", "good", false}, {good + good, "", false}, {"[" + strings.Repeat(`{"method":"*","acl":"*"},`, 300) + `{"method":"*","acl":"*"}]`, "", false},
 		{strings.Repeat("[", 100) + strings.Repeat("]", 100), "", false},
 	} {
 		log.Reset()
@@ -259,7 +268,8 @@ func TestRulesBad(t *testing.T) {
 			}
 		}
 		empty := c.inline == "[]" // which are rules
-		if got := code(g.Authorize(&access.Origin{Role: access.Host, Channel: access.UART}, "X")); got != 0 && !empty {
+		others := strings.Contains(c.inline, access.MQTT)
+		if got := code(g.Authorize(&access.Origin{Role: access.Host, Channel: access.UART}, "X")); got != 0 && !empty && !others {
 			t.Errorf("%q %q: host: %d", c.inline, c.file, got)
 		}
 		if n := strings.Count(log.String(), "the rules cannot be read"); n != 1 && !c.good && !empty || n != 0 && c.good {
@@ -268,25 +278,128 @@ func TestRulesBad(t *testing.T) {
 	}
 }
 
-// TestRulesChange: other rules hold from the next request on.
+// TestRulesChange: other rules hold from the next request on, and those of another
+// file a second later. A file is read once a second.
 func TestRulesChange(t *testing.T) {
-	rules, reads := "", 0
-	g := newGate(t, access.Config{Rules: func() (string, string) { return rules, "" }, ReadFile: func(string) ([]byte, error) {
-		reads++
-		return []byte(`[{"method":"X","acl":"*"}]`), nil
-	}})
-	o := &access.Origin{Role: access.Cloud, Channel: access.MQTT}
-	for _, c := range []struct {
-		rules string
-		want  int
-	}{{"", 0}, {`[{"method":"X","acl":"-*"}]`, 403}, {"@f", 0}, {"@f", 0}, {"?", 403}, {"", 0}} {
-		rules = c.rules
-		if got := code(g.Authorize(o, "X")); got != c.want {
-			t.Errorf("%q: %d", c.rules, got)
+	const allow, deny = `[{"method":"X","acl":"*"}]`, `[{"method":"X","acl":"-*"}]`
+	synctest.Test(t, func(t *testing.T) {
+		inline, file, reads := "", allow, 0
+		g := newGate(t, access.Config{Rules: func() (string, string) { return inline, "" }, ReadFile: func(string) ([]byte, error) {
+			if reads++; file == "" {
+				return nil, errors.New("no such file")
+			}
+			return []byte(file), nil
+		}})
+		for i, c := range []struct {
+			inline, file string
+			pause        time.Duration
+			want, reads  int
+		}{
+			{"", allow, 0, 0, 0}, {deny, allow, 0, 403, 0}, {deny, allow, time.Hour, 403, 0}, {allow, deny, 0, 0, 0},
+			{"@f", allow, 0, 0, 1}, {"@f", deny, 999 * time.Millisecond, 0, 1}, {"@f", deny, time.Millisecond, 403, 2},
+			{"@f", "", 999 * time.Millisecond, 403, 2}, {"@f", "", time.Millisecond, 403, 3}, {"@f", allow, 0, 403, 3}, {"@f", allow, time.Second, 0, 4},
+			{"@f", "?", time.Second, 403, 5}, {"@f", allow, time.Second, 0, 6}, {"@g", allow, 0, 0, 7}, {"?", allow, 0, 403, 7}, {allow, "", 0, 0, 7}, {"", "", 0, 0, 7},
+		} {
+			time.Sleep(c.pause)
+			inline, file = c.inline, c.file
+			got := code(g.Authorize(&access.Origin{Role: access.Cloud, Channel: access.MQTT}, "X"))
+			if got != c.want || reads != c.reads {
+				t.Errorf("step %d, %q: %d, read %d times; want %d, %d times", i, c.inline, got, reads, c.want, c.reads)
+			}
+		}
+	})
+}
+
+// TestRulesParsed: a text is understood once, good or bad.
+func TestRulesParsed(t *testing.T) {
+	for _, text := range []string{`[{"method":"X","acl":"*"}]`, `[{"method":"X"}]`} {
+		g := newGate(t, access.Config{Rules: func() (string, string) { return text, "" }})
+		o := &access.Origin{Role: access.Cloud, Channel: access.MQTT}
+		g.Authorize(o, "X")
+		if n := testing.AllocsPerRun(100, func() { g.Authorize(o, "X") }); n != 0 {
+			t.Errorf("%s: %v allocations", text, n)
 		}
 	}
-	if reads != 1 {
-		t.Errorf("read %d times", reads)
+	synctest.Test(t, func(t *testing.T) {
+		text := []byte(`[` + strings.Repeat(`{"method":"X","acl":"*"},`, 200) + `{"method":"X","acl":"*"}]`)
+		g := newGate(t, access.Config{Rules: func() (string, string) { return "@f", "" }, ReadFile: func(string) ([]byte, error) { return text, nil }})
+		o := &access.Origin{Role: access.Cloud, Channel: access.MQTT}
+		g.Authorize(o, "X")
+		if n := testing.AllocsPerRun(10, func() { time.Sleep(time.Second); g.Authorize(o, "X") }); n > 20 {
+			t.Errorf("%v allocations to read the same file again", n)
+		}
+	})
+}
+
+// TestRulesBadUser: rules that cannot be read shut the window, too.
+func TestRulesBadUser(t *testing.T) {
+	g := newGate(t, access.Config{Rules: func() (string, string) { return "?", "" }, Window: func() bool { return true }})
+	for _, role := range []access.Role{access.User, access.LAN, access.Cloud, access.Nobody} {
+		if err := g.Authorize(&access.Origin{Role: role, Channel: access.HTTP, User: "admin"}, "RPC.List"); code(err) != 403 {
+			t.Errorf("%v: %v", role, err)
+		}
+	}
+	if err := g.Authorize(nil, "RPC.List"); err != nil {
+		t.Errorf("the program: %v", err)
+	}
+}
+
+// TestRulesLog: a fault is told once, and again after it was mended.
+func TestRulesLog(t *testing.T) {
+	var log bytes.Buffer
+	text := ""
+	g := newGate(t, access.Config{Rules: func() (string, string) { return text, "" }, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	for _, text = range []string{"?", "?", "[]", "?", "[]", "{}", "@x", "@x"} {
+		g.Authorize(&access.Origin{Role: access.Cloud}, "X")
+	}
+	if n := strings.Count(log.String(), "level=ERROR"); n != 4 {
+		t.Errorf("told %d times:\n%s", n, log.String())
+	}
+	newGate(t, access.Config{AllowAnonymousLAN: true, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "AllowAnonymousLAN") {
+		t.Error("the switch is not told of")
+	}
+}
+
+// TestWindowRegistered: a method of the program is not the module's of that name.
+func TestWindowRegistered(t *testing.T) {
+	g := newGate(t, access.Config{Window: func() bool { return true }, Kind: func(string) access.Kind { return access.Registered },
+		Allow: []access.Entry{{Method: "*", Roles: []access.Role{access.User, access.LAN}}}})
+	if err := g.Authorize(&access.Origin{Role: access.User}, "Wifi.Scan"); code(err) != 403 {
+		t.Error(err)
+	}
+}
+
+// TestAllowRoles: an entry that does not name LAN lists nothing for it.
+func TestAllowRoles(t *testing.T) {
+	for _, c := range []struct {
+		roles []access.Role
+		want  int
+	}{{nil, 403}, {[]access.Role{access.User, access.Cloud}, 403}, {[]access.Role{access.User, access.LAN}, 0}} {
+		g := newGate(t, access.Config{Kind: kinds, Allow: []access.Entry{{Method: "own.*", Roles: c.roles}}})
+		if err := g.Authorize(&access.Origin{Role: access.LAN, User: "admin"}, "Own.New"); code(err) != c.want {
+			t.Errorf("%v: %v", c.roles, err)
+		}
+	}
+}
+
+// TestEmptyFile: a file of passwords without any locks programs on this machine
+// out, too; so does one that cannot be read.
+func TestEmptyFile(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		file func() ([]byte, error)
+		want int
+	}{
+		{"no function", nil, 0},
+		{"no file", func() ([]byte, error) { return nil, nil }, 0},
+		{"empty", func() ([]byte, error) { return []byte{}, nil }, 401},
+		{"unreadable", func() ([]byte, error) { return nil, errors.New("no") }, 401},
+	} {
+		g := newGate(t, access.Config{Login: access.NewLogin(access.LoginConfig{File: c.file})})
+		if err := g.Authorize(&access.Origin{Role: access.LAN, Remote: "[::1]:5"}, "RPC.List"); code(err) != c.want {
+			t.Errorf("%s: %v", c.name, err)
+		}
 	}
 }
 

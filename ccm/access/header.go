@@ -16,7 +16,7 @@ func parseHTTPLogin(header string) (c *claim, ok bool) {
 		nc: p["nc"], cnonce: p["cnonce"], response: p["response"], uri: p["uri"],
 	}
 	var err error
-	if c.nonce, err = strconv.ParseInt(c.nonceText, 16, 64); err != nil || c.nonce <= 0 {
+	if c.nonce, err = strconv.ParseInt(c.nonceText, 16, 64); err != nil || c.nonce <= 0 || nonceText(c.nonce) != c.nonceText {
 		return nil, false
 	}
 	if c.count, err = strconv.ParseUint(c.nc, 16, 32); err != nil || c.count == 0 || len(c.nc) != 8 {

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
@@ -27,8 +28,9 @@ type LoginConfig struct {
 	// Realm returns rpc.auth_domain. nil or "" = "RPC".
 	Realm func() string
 	// File returns the file of passwords: lines USER:REALM:HA1, as htdigest
-	// writes them and [HTDigest] makes them. Nothing = there is none, so that nobody
-	// can log in. nil = the same.
+	// writes them and [HTDigest] makes them. nil without an error = there is none,
+	// so that nobody can log in, and programs on this machine need not; a file that
+	// is empty is one. nil for the function = there is none.
 	File func() ([]byte, error)
 	// Algorithm returns rpc.auth_algo, the hash that the file was made with.
 	// nil = SHA256.
@@ -41,6 +43,7 @@ type Login struct {
 	nonces   nonces
 	failures pace
 	lockouts pace
+	judging  sync.Mutex // no guess is looked at while another is
 }
 
 // NewLogin returns a Login.
@@ -85,21 +88,30 @@ func (l *Login) configured() bool {
 		return false
 	}
 	text, err := l.file()
-	return err != nil || len(text) > 0
+	return err != nil || text != nil
 }
 
-// FrameChallenge returns the JSON text that is the message of an error 401 in a
-// frame, with a new nonce.
-func (l *Login) FrameChallenge() string {
+// FrameChallenge is FrameChallengeFor anybody: the nonce may be used from every
+// address.
+func (l *Login) FrameChallenge() string { return l.FrameChallengeFor("") }
+
+// FrameChallengeFor returns the JSON text that is the message of an error 401 in a
+// frame, with a new nonce that only one address can use; its port does not matter.
+func (l *Login) FrameChallengeFor(remote string) string {
 	out, _ := mjson.Appendf(nil, `{"auth_type":"digest","nonce":%ld,"nc":1,"realm":%Q,"algorithm":%Q}`,
-		l.nonces.make(), l.realm(), l.algorithm().String())
+		l.nonces.make(remoteHost(remote)), l.realm(), l.algorithm().String())
 	return string(out)
 }
 
-// HTTPChallenge returns the value of WWW-Authenticate, with a new nonce. The
-// algorithm stands last, where the mos tool reads it.
-func (l *Login) HTTPChallenge() string {
-	return `Digest qop="auth", realm=` + quote(l.realm()) + `, nonce="` + nonceText(l.nonces.make()) + `", algorithm=` + l.algorithm().String()
+// HTTPChallenge is HTTPChallengeFor anybody: the nonce may be used from every
+// address.
+func (l *Login) HTTPChallenge() string { return l.HTTPChallengeFor("") }
+
+// HTTPChallengeFor returns the value of WWW-Authenticate, with a new nonce that only
+// one address can use. The algorithm stands last, where the mos tool reads it.
+func (l *Login) HTTPChallengeFor(remote string) string {
+	return `Digest qop="auth", realm=` + quote(l.realm()) + `, nonce="` + nonceText(l.nonces.make(remoteHost(remote))) +
+		`", algorithm=` + l.algorithm().String()
 }
 
 // nonceText returns a nonce as it stands in HTTP.
@@ -151,23 +163,29 @@ func (l *Login) check(remote string, c *claim) (string, error) {
 	if l.lockouts.full(remote) {
 		return "", errLockedOut
 	}
+	if !l.nonces.use(remote, c.nonce, c.count) {
+		return "", errLoginNeeded // no guess: it may just have become too old
+	}
 	a := l.algorithm()
 	claimed, known := algorithmOf(c.algorithm)
 	ha1, found := l.secret(c.user, a)
 	want := a.response(ha1, c.nonceText, c.nc, c.cnonce, c.method, c.uri)
 	right := subtle.ConstantTimeCompare([]byte(want), []byte(c.response)) == 1
-	if !l.nonces.use(c.nonce, c.count) {
-		return "", errLoginNeeded // it may just have become too old
+
+	l.judging.Lock()
+	defer l.judging.Unlock()
+	if l.lockouts.full(remote) { // by guesses that were made meanwhile
+		return "", errLockedOut
 	}
 	if !known || claimed != a || c.realm != l.realm() || !found || !right {
 		l.failed(remote)
 		return "", errLoginNeeded
 	}
-	l.failures.forget(remote)
 	return c.user, nil
 }
 
-// failed counts a wrong answer.
+// failed counts a wrong answer. A right one takes none of them back: who knows one
+// password must not guess another one the faster for it.
 func (l *Login) failed(remote string) {
 	l.failures.take(remote)
 	if l.failures.full(remote) {
@@ -191,11 +209,11 @@ func (l *Login) secret(user string, a Algorithm) (ha1 string, found bool) {
 			break
 		}
 		parts := strings.Split(strings.TrimRight(string(line), "\r\n"), ":")
-		if len(line) <= maxUserLine && len(parts) == 3 && parts[0] == user && user != "" && parts[1] == realm && len(parts[2]) == len(ha1) {
-			return parts[2], true
+		if !found && len(line) <= maxUserLine && len(parts) == 3 && parts[0] == user && parts[1] == realm && len(parts[2]) == len(ha1) {
+			ha1, found = parts[2], true // and on, as for a user that there is not
 		}
 	}
-	return ha1, false
+	return ha1, found
 }
 
 // parseFrameLogin reads the member auth of a frame.

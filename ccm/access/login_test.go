@@ -4,12 +4,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/ccmkit/ccmkit/ccm/access"
+	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 )
 
 // code returns the code of a refusal, 0 for none.
@@ -223,8 +227,8 @@ func TestP4Guesses(t *testing.T) {
 	})
 }
 
-// TestLockout: the fifth wrong answer in a minute is the last for a minute, and a
-// right one in between begins anew.
+// TestLockout: the fifth wrong answer in a minute is the last for a minute. A right
+// one in between changes nothing.
 func TestLockout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := house(access.SHA256)
@@ -233,10 +237,10 @@ func TestLockout(t *testing.T) {
 			code     int
 			pause    time.Duration
 		}{
-			{"x", 401, 0}, {"x", 401, 0}, {"x", 401, 0}, {"x", 401, 0}, {"secret", 0, 0},
-			{"x", 401, 0}, {"x", 401, 0}, {"x", 401, 0}, {"x", 401, 61 * time.Second},
-			{"x", 401, 0}, {"x", 401, 0}, {"x", 401, 0}, {"x", 401, 0}, {"x", 401, 0},
-			{"secret", 429, 59 * time.Second}, {"secret", 429, time.Second}, {"secret", 0, 0},
+			{"x", 401, 0}, {"x", 401, 0}, {"x", 401, 0}, {"secret", 0, 0}, {"x", 401, time.Minute},
+			{"x", 401, 0}, {"x", 401, 0}, {"x", 401, 0}, {"secret", 0, 0}, {"x", 401, 59 * time.Second}, {"x", 401, 0},
+			{"secret", 429, 59 * time.Second}, {"x", 429, time.Second}, {"secret", 0, 0},
+			{"x", 401, 0}, {"x", 401, 0}, {"x", 401, 0}, {"x", 401, 0}, {"secret", 0, 0}, {"x", 401, 0}, {"x", 429, 0}, {"secret", 429, 0},
 		} {
 			if got := enter(t, l, "[fe80::1%eth0]:7", "admin", want.password); got != want.code {
 				t.Errorf("%q: %d, want %d", want.password, got, want.code)
@@ -245,6 +249,145 @@ func TestLockout(t *testing.T) {
 		}
 	})
 }
+
+// TestP4Parallel: guesses that are made at once are no more than five.
+func TestP4Parallel(t *testing.T) {
+	l := house(access.SHA256)
+	var guesses [][]byte
+	for range 60 {
+		guesses = append(guesses, answer(t, l, "admin", "x"))
+	}
+	var looked atomic.Int32
+	var all sync.WaitGroup
+	for _, guess := range guesses {
+		all.Go(func() {
+			if _, err := l.Frame("192.0.2.7:1", guess); code(err) == 401 {
+				looked.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := looked.Load(); n != 5 {
+		t.Errorf("%d guesses were looked at", n)
+	}
+}
+
+// TestP4Stolen: a nonce that was made for an address is of no use at another one,
+// which does not use it up, and is not blamed either.
+func TestP4Stolen(t *testing.T) {
+	const owner, thief = "192.0.2.7:1", "192.0.2.8:1"
+	l := house(access.SHA256)
+	auth, err := access.AnswerFrame(l.FrameChallengeFor(owner), "admin", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, err := access.AnswerHTTP(l.HTTPChallengeFor(owner), "admin", "secret", "POST", "/rpc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 6 {
+		if _, err := l.Frame(thief, auth); code(err) != 401 {
+			t.Errorf("the frame: %v", err)
+		}
+		if _, err := l.HTTP(thief, header, "POST", "/rpc"); code(err) != 401 {
+			t.Errorf("the header: %v", err)
+		}
+	}
+	if user, err := l.Frame("192.0.2.7:2", auth); user != "admin" || err != nil { // another connection
+		t.Errorf("the owner: %q, %v", user, err)
+	}
+	if user, err := l.HTTP("192.0.2.7:3", header, "POST", "/rpc"); user != "admin" || err != nil {
+		t.Errorf("the owner: %q, %v", user, err)
+	}
+	if _, err := l.HTTP(thief, header, "POST", "/rpc"); code(err) != 401 {
+		t.Errorf("a replay from elsewhere: %v", err)
+	}
+}
+
+// TestNoncesFair: who asks for one challenge after the other takes none from
+// others.
+func TestNoncesFair(t *testing.T) {
+	l := house(access.SHA256)
+	auth, err := access.AnswerFrame(l.FrameChallengeFor("192.0.2.7:1"), "admin", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 1000 {
+		l.FrameChallengeFor(fmt.Sprintf("192.0.2.8:%d", i))
+	}
+	if n := l.Outstanding(); n != 64 {
+		t.Errorf("%d nonces", n)
+	}
+	if _, err := l.Frame("192.0.2.7:1", auth); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCounts: the count of a nonce by HTTP has to grow, by however much, and a nonce
+// that was used so is none for a frame.
+func TestCounts(t *testing.T) {
+	l := house(access.MD5)
+	l.Hand(0x1234)
+	ha1 := strings.TrimSpace(access.HTDigest("admin", "RPC", "secret", access.MD5))[len("admin:RPC:"):]
+	for _, c := range []struct {
+		nonce, nc string
+		want      int
+	}{
+		{"1234", "00000001", 0}, {"1234", "00000001", 401}, {"1234", "00000002", 0}, {"1234", "0000000a", 0}, {"1234", "00000009", 401},
+		{"1234", "0000000B", 0}, {"1234", "+000000c", 400}, {"+1234", "0000000d", 400}, {"01234", "0000000d", 400}, {"1235", "0000000d", 401},
+		{"-1234", "0000000d", 400}, {"0", "0000000d", 400}, {"", "0000000d", 400}, {"1234", "ffffffff", 0}, {"1234", "100000000", 400}, {"1234", "ffffffff", 401},
+	} {
+		ha2 := access.Hash("POST", "/rpc")
+		header := fmt.Sprintf(`Digest username="admin", realm="RPC", uri="/rpc", nonce="%s", nc=%s, cnonce="5", qop=auth, response="%s"`,
+			c.nonce, c.nc, access.Hash(ha1, c.nonce, c.nc, "5", "auth", ha2))
+		if _, err := l.HTTP("a", header, "POST", "/rpc"); code(err) != c.want {
+			t.Errorf("nonce %s, nc %s: %v, want %d", c.nonce, c.nc, err, c.want)
+		}
+	}
+	l = house(access.MD5)
+	challenge := l.HTTPChallenge()
+	header, _ := access.AnswerHTTP(challenge, "admin", "secret", "POST", "/rpc")
+	if _, err := l.HTTP("a", header, "POST", "/rpc"); err != nil {
+		t.Fatal(err)
+	}
+	nonce, _, _ := strings.Cut(challenge[strings.Index(challenge, `nonce="`)+7:], `"`)
+	n, _ := strconv.ParseInt(nonce, 16, 64)
+	auth, _ := access.AnswerFrame(fmt.Sprintf(`{"nonce":%d,"realm":"RPC","algorithm":"MD5"}`, n), "admin", "secret")
+	if _, err := l.Frame("a", auth); code(err) != 401 {
+		t.Errorf("a frame with it: %v", err)
+	}
+}
+
+// TestNonceRange: what is handed out is random, and every JSON reader takes it.
+func TestNonceRange(t *testing.T) {
+	l, seen, large := house(access.MD5), map[int64]bool{}, 0
+	for range 1000 {
+		n, is := mjson.Find([]byte(l.FrameChallenge()), "$.nonce").Int()
+		if !is || n < 1 || n >= 1<<53 || seen[n] {
+			t.Fatalf("nonce %d", n)
+		}
+		if seen[n] = true; n >= 1<<52 {
+			large++
+		}
+	}
+	if large < 300 || large > 700 {
+		t.Errorf("%d of 1000 are in the upper half", large)
+	}
+}
+
+// TestSilentLogin: neither passwords nor what comes of them are in an error.
+func TestSilentLogin(t *testing.T) {
+	const canary = "canary7c1f"
+	l := access.NewLogin(access.LoginConfig{File: func() ([]byte, error) { return nil, errors.New(canary) }})
+	auth := answer(t, l, canary, canary)
+	for _, err := range []error{second(l.Frame("a", auth)), second(l.Frame("a", []byte(`{"response":"`+canary+`"}`))), second(l.HTTP("a", "Digest "+canary, "POST", "/"))} {
+		if err == nil || strings.Contains(fmt.Sprintf("%+v", err), canary) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+func second(_ string, err error) error { return err }
 
 // TestRemotes: as many addresses as may be are remembered.
 func TestRemotes(t *testing.T) {
@@ -256,6 +399,12 @@ func TestRemotes(t *testing.T) {
 		t.Errorf("%d addresses", n)
 	}
 }
+
+// line returns a line of n bytes.
+func line(n int) string { return strings.Repeat("x", n-1) + "\n" }
+
+// filled returns a text of n bytes that ends with tail.
+func filled(tail string, n int) string { return line(n-len(tail)) + tail }
 
 // TestFile: what of a file of passwords counts.
 func TestFile(t *testing.T) {
@@ -274,6 +423,13 @@ func TestFile(t *testing.T) {
 		{"another hash", access.HTDigest("admin", "RPC", "secret", access.MD5), nil, 401},
 		{"line 65", strings.Repeat("x\n", 64) + good, nil, 401},
 		{"line 64", strings.Repeat("x\n", 63) + good, nil, 0},
+		{"line of 256 bytes", line(256) + good, nil, 0},
+		{"twice, the first counts", good + access.HTDigest("admin", "RPC", "other", access.SHA256), nil, 0},
+		{"twice, the second does not", access.HTDigest("admin", "RPC", "other", access.SHA256) + good, nil, 401},
+		{"a hash cut", strings.TrimSpace(good)[:40], nil, 401},
+		{"four fields", strings.TrimSpace(good) + ":x\n", nil, 401},
+		{"ends at 8 KiB", filled(good, 8<<10), nil, 0},
+		{"ends two bytes beyond 8 KiB", filled(good, 8<<10+2), nil, 401},
 		{"beyond 8 KiB", strings.Repeat("x", 8<<10) + "\n" + good, nil, 401},
 		{"unreadable", good, errors.New("no"), 401},
 	} {

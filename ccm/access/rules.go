@@ -1,10 +1,13 @@
 package access
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/ccmkit/ccmkit/internal/acl"
 	"github.com/ccmkit/ccmkit/jsonrpc"
@@ -41,8 +44,25 @@ var (
 	errNotArray  = errors.New("access: rpc.acl is not a JSON array of objects")
 )
 
-// ruleSet returns the rules of now. They are read again when their text or the name
-// of their file changes, and until they could be read.
+// rulesTime is how long the text of a file of rules is taken for what it was.
+const rulesTime = time.Second
+
+// ruleCache is what was read of rules last.
+type ruleCache struct {
+	mu     sync.Mutex
+	source [2]string // rpc.acl and rpc.acl_file
+	read   time.Time // when they were read, zero: never
+	fault  error     // of reading
+
+	text   string // that was understood, or not
+	set    ruleSet
+	wrong  error
+	parsed bool
+
+	told string // the last fault that was logged
+}
+
+// ruleSet returns the rules of now. Those of a file may be a second old.
 func (g *Gate) ruleSet() (ruleSet, rulesState) {
 	if g.cfg.Rules == nil {
 		return nil, rulesUnset
@@ -51,45 +71,64 @@ func (g *Gate) ruleSet() (ruleSet, rulesState) {
 	if inline == "" && file == "" {
 		return nil, rulesUnset
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if source := [2]string{inline, file}; !g.read || g.source != source {
-		set, err := g.load(inline, file)
-		if err != nil {
-			if text := err.Error(); text != g.told {
-				g.told = text
-				g.cfg.Logger.Error("nobody may call: the rules cannot be read", "err", err)
-			}
-			g.read = false
-			return nil, rulesBad
-		}
-		g.rules, g.source, g.read, g.told = set, source, true, ""
+	c := &g.rules
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	source := [2]string{inline, file}
+	if c.source != source || c.read.IsZero() || !isInline(inline) && time.Since(c.read) >= rulesTime {
+		c.source, c.read = source, time.Now()
+		c.fault = g.readRules(inline, file)
+		g.tell(c.fault)
 	}
-	return g.rules, rulesSet
+	if c.fault != nil {
+		return nil, rulesBad
+	}
+	return c.set, rulesSet
 }
 
-// load reads the rules.
-func (g *Gate) load(inline, file string) (ruleSet, error) {
+// tell logs a fault of the rules, once. The lock of the rules is held.
+func (g *Gate) tell(fault error) {
+	text := ""
+	if fault != nil {
+		text = fault.Error()
+	}
+	if text != "" && text != g.rules.told {
+		g.cfg.Logger.Error("nobody may call: the rules cannot be read", "err", fault)
+	}
+	g.rules.told = text
+}
+
+// isInline reports whether rpc.acl is the rules, not the name of their file.
+func isInline(acl string) bool { return acl != "" && acl[0] != '@' }
+
+// readRules reads the rules. The lock of the rules is held.
+func (g *Gate) readRules(inline, file string) error {
+	name := strings.TrimPrefix(inline, "@") + file
 	switch {
 	case inline != "" && file != "":
-		return nil, errBothRules
-	case strings.HasPrefix(inline, "@"):
-		file = inline[1:]
-	case inline != "":
-		return parseRules([]byte(inline))
+		return errBothRules
+	case isInline(inline):
+		return g.rules.parse(inline)
+	case g.cfg.ReadFile == nil:
+		return errNoReader
 	}
-	if g.cfg.ReadFile == nil {
-		return nil, errNoReader
-	}
-	text, err := g.cfg.ReadFile(file)
+	text, err := g.cfg.ReadFile(name)
 	if err != nil {
-		return nil, fmt.Errorf("access: %s: %w", file, err)
+		return fmt.Errorf("access: %s: %w", name, err)
 	}
-	set, err := parseRules(text)
-	if err != nil {
-		err = fmt.Errorf("%s: %w", file, err)
+	if err := g.rules.parse(string(text)); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	return set, err
+	return nil
+}
+
+// parse understands a text, unless it is the last one again.
+func (c *ruleCache) parse(text string) error {
+	if !c.parsed || c.text != text {
+		c.set, c.wrong = parseRules([]byte(text))
+		c.text, c.parsed = text, true
+	}
+	return c.wrong
 }
 
 // parseRules reads the text of rules.
@@ -97,7 +136,7 @@ func parseRules(text []byte) (ruleSet, error) {
 	if len(text) > maxRulesText || !jsonrpc.Valid(text) {
 		return nil, errNotArray
 	}
-	var objects []map[string]json.RawMessage
+	var objects []json.RawMessage
 	if err := json.Unmarshal(text, &objects); err != nil || objects == nil {
 		return nil, errNotArray
 	}
@@ -115,16 +154,36 @@ func parseRules(text []byte) (ruleSet, error) {
 	return set, nil
 }
 
-// parseRule reads one object.
-func parseRule(o map[string]json.RawMessage) (r rule, err error) {
-	for key, to := range map[string]*string{"method": &r.method, "ch_type": &r.channel, "acl": &r.acl} {
-		if raw, is := o[key]; is && json.Unmarshal(raw, to) != nil {
+// parseRule reads one object. What else it has is ignored, but nothing may stand
+// twice: other readers might take the other one.
+func parseRule(text json.RawMessage) (r rule, err error) {
+	if text[0] != '{' {
+		return r, errNotArray
+	}
+	to := map[string]*string{"method": &r.method, "ch_type": &r.channel, "acl": &r.acl}
+	seen := map[string]bool{}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.Token() // the brace; the text is valid
+	for d.More() {
+		name, _ := d.Token()
+		key, _ := name.(string)
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return r, err
+		}
+		if seen[key] {
+			return r, fmt.Errorf("%.32q stands twice", key)
+		}
+		seen[key] = true
+		if at := to[key]; at != nil && (value[0] != '"' || json.Unmarshal(value, at) != nil) {
 			return r, fmt.Errorf("%s is not a string", key)
 		}
 	}
-	switch _, has := o["acl"]; {
-	case !has:
+	switch {
+	case !seen["acl"]:
 		return r, errors.New("there is no acl")
+	case seen["method"] && r.method == "", seen["ch_type"] && r.channel == "":
+		return r, errors.New("method or ch_type is empty")
 	case r.method == "" && r.channel == "":
 		return r, errors.New("there is neither method nor ch_type")
 	}

@@ -156,7 +156,7 @@ func (c *Call) serve(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Reques
 func (c *Call) refusal() []byte {
 	text := c.text
 	if l := c.s.cfg.Login; c.code == jsonrpc.CodeUnauthorized && l != nil {
-		text = l.FrameChallenge()
+		text = l.FrameChallengeFor(c.origin.Remote)
 	}
 	return c.wrap(jsonrpc.AppendError(nil, c.id(), c.code, text, nil))
 }

@@ -115,7 +115,7 @@ func (h *HTTP) post(w http.ResponseWriter, r *http.Request, method string) {
 func (h *HTTP) frame(w http.ResponseWriter, r *http.Request, body []byte) {
 	o := h.origin(r)
 	if len(body) == 0 && h.asks(r, o) {
-		h.status(w, http.StatusUnauthorized)
+		h.status(w, r, http.StatusUnauthorized)
 		return
 	}
 	c, err := h.s.take(o, o, &Frame{Text: body}, h.login(r, o))
@@ -128,7 +128,7 @@ func (h *HTTP) frame(w http.ResponseWriter, r *http.Request, body []byte) {
 		return
 	}
 	if refused, is := errors.AsType[*access.Refusal](err); is {
-		h.status(w, refused.Code)
+		h.status(w, r, refused.Code)
 		return
 	}
 	if errors.Is(err, ErrResponse) {
@@ -164,7 +164,7 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, c *Call) {
 		written = true
 		rc.SetWriteDeadline(time.Now().Add(h.cfg.Limits.Write)) // the handler may have taken long
 		if c.Ready() && (c.code == jsonrpc.CodeUnauthorized || c.denied) {
-			h.status(w, c.code)
+			h.status(w, r, c.code)
 			return nil
 		}
 		if err := h.body(w, c, reply); err != nil {
@@ -190,9 +190,9 @@ func (h *HTTP) body(w http.ResponseWriter, c *Call, reply []byte) error {
 
 // status answers a request that was refused: with the challenge if it must log
 // in, and without a body.
-func (h *HTTP) status(w http.ResponseWriter, code int) {
+func (h *HTTP) status(w http.ResponseWriter, r *http.Request, code int) {
 	if l := h.s.cfg.Login; code == http.StatusUnauthorized && l != nil {
-		w.Header().Set("WWW-Authenticate", l.HTTPChallenge())
+		w.Header().Set("WWW-Authenticate", l.HTTPChallengeFor(r.RemoteAddr))
 	}
 	if code < 400 || code > 599 {
 		code = http.StatusForbidden

@@ -42,7 +42,7 @@ func (h *HTTP) manual(w http.ResponseWriter, r *http.Request, config []byte) {
 	o := h.origin(r)
 	if !h.s.cfg.Gate.Listed(o, configSave) {
 		h.s.stats.refused.Add(1)
-		h.status(w, http.StatusForbidden)
+		h.status(w, r, http.StatusForbidden)
 		return
 	}
 	set := h.s.takeMethod(o, o, configSet, config, nil)

@@ -183,7 +183,9 @@ func TestHTTPLogin(t *testing.T) {
 		t.Errorf("notification: %d %s", res.StatusCode, res.body)
 	}
 	// Login by frame works over HTTP, too.
-	_, challenge := errorOf(t, r.ask(t, lanOrigin(), `{"id":1,"method":"Test.Where"}`))
+	near := lanOrigin()
+	near.Remote = addr // a nonce is for the address that it was made for
+	_, challenge := errorOf(t, r.ask(t, near, `{"id":1,"method":"Test.Where"}`))
 	res := roundTrip(t, addr, post("/rpc", `{"id":7,"method":"Test.Where","auth":`+authOf(t, challenge, "admin", "secret")+`}`))
 	if res.StatusCode != 200 || !strings.Contains(res.body, `"admin"`) {
 		t.Errorf("auth in the frame: %d %s", res.StatusCode, res.body)

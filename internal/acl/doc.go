@@ -19,5 +19,5 @@
 // which nothing allows here.
 //
 // Time is at most proportional to the length of the pattern times that of the
-// name, and nothing is allocated.
+// name, and nothing is allocated for names of up to 128 bytes.
 package acl
