@@ -53,8 +53,8 @@ type Management struct {
 }
 
 // Door lets callers in: a listener, a serial line. Run serves until ctx ends, and
-// returns after everything it has started. Those of package channel are made by
-// [HTTPDoor] and its like.
+// returns after everything it has started. The doors of package channel become one by
+// [DoorFunc].
 type Door interface {
 	Run(ctx context.Context, s *channel.Service) error
 }
