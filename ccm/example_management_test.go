@@ -51,7 +51,7 @@ func ExampleManagement() {
 	}
 	answer, _ := io.ReadAll(r.Body)
 	r.Body.Close()
-	fmt.Printf("%s", answer)
+	fmt.Println(strings.TrimSpace(string(answer)))
 	fmt.Println(m.ID(), store.Int("mqtt.keep_alive"))
 
 	http.DefaultClient.CloseIdleConnections()
