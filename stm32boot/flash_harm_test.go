@@ -260,10 +260,16 @@ func TestPersistent(t *testing.T) {
 				t.Errorf("no block of %d bytes", size)
 			}
 		}
-		lowest := 0
+		lowest, resets := 0, 0
 		for _, e := range r.events {
-			if e.Kind == stm32boot.EventRate {
+			switch {
+			case e.Kind == stm32boot.EventReset:
+				resets++
+			case e.Kind == stm32boot.EventRate:
 				lowest = e.Baud
+				if want := map[int]int{57600: 1 + 2, 19200: 1 + 5}[e.Baud]; resets != want {
+					t.Errorf("%d baud after %d resets, want %d", e.Baud, resets, want)
+				}
 			}
 		}
 		if lowest != 19200 {

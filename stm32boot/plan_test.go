@@ -90,6 +90,55 @@ func TestPlanActions(t *testing.T) {
 	}
 }
 
+// TestPlanPreserved: what a journal has preserved is taken only for gaps of the image
+// in the flash, and a page that is preserved in part is read even if its sum is another.
+func TestPlanPreserved(t *testing.T) {
+	image := stm32boot.Image{at(0, noise(1, 1500))}
+	opts := stm32boot.FlashOptions{Preserve: true}
+	p := plan(t, 0x410, 0, image, opts)
+	saved := []stm32boot.Segment{at(1500, make([]byte, 548)), {Addr: 0x20000000, Data: []byte{1}}, at(100, []byte{2})}
+	opts.Journal = recorded(stm32boot.State{Step: stm32boot.StepWrite, ProductID: 0x410, Image: p.Image, Preserved: saved})
+	if p = plan(t, 0x410, 0, image, opts); p.Pages[0].Bytes != 1024 || p.Pages[1].Bytes != 1024 || len(p.Pages) != 2 {
+		t.Errorf("pages %+v", p.Pages)
+	}
+	for _, s := range saved[1:] { // alone, such a segment changes nothing
+		opts.Journal = recorded(stm32boot.State{Step: stm32boot.StepWrite, ProductID: 0x410, Image: p.Image, Preserved: []stm32boot.Segment{s}})
+		if cost := plan(t, 0x410, 0, image, opts).Cost(); cost != plan(t, 0x410, 0, image, stm32boot.FlashOptions{Preserve: true,
+			Journal: recorded(stm32boot.State{Step: stm32boot.StepWrite, ProductID: 0x410, Image: p.Image})}).Cost() {
+			t.Errorf("0x%08X changes the plan", s.Addr)
+		}
+	}
+	sums := []stm32boot.PageSum{{Addr: 0x08000000}, {Addr: 0x08000400}}
+	for preserve, want := range map[bool]string{true: "wc", false: "ww"} {
+		journal := recorded(stm32boot.State{Step: stm32boot.StepDone, ProductID: 0x410, Pages: sums})
+		p := plan(t, 0x410, 0, image, stm32boot.FlashOptions{Preserve: preserve, ChangedOnly: true, Journal: journal})
+		if got := actions(p); got != want || !p.Stored {
+			t.Errorf("preserve %v: %s, stored %v", preserve, got, p.Stored)
+		}
+	}
+}
+
+// TestPlanChunks: one erase command gets 32 pages at most, and 64 KiB unless a page is
+// larger.
+func TestPlanChunks(t *testing.T) {
+	for _, test := range []struct {
+		id       uint16
+		kib      int
+		commands int64
+	}{
+		{0x410, 33, 2}, {0x410, 32, 1}, // 1 KiB
+		{0x415, 64, 1}, {0x415, 66, 2}, // 2 KiB
+		{0x466, 64, 1},
+		{0x431, 64, 1}, {0x431, 128, 2}, {0x431, 256, 3}, // 4 x 16, 64, 128 KiB
+	} {
+		opts := stm32boot.FlashOptions{Erase: stm32boot.ErasePages, Verify: stm32boot.VerifyNone}
+		full := plan(t, test.id, 0, stm32boot.Image{{Addr: 0x08000000, Size: test.kib << 10, Fill: 0xFF}}, opts)
+		if n := (full.Cost().Turns - 6) / 4; n != test.commands { // but for the first read
+			t.Errorf("0x%03X: %d commands for %d KiB, want %d", test.id, n, test.kib, test.commands)
+		}
+	}
+}
+
 // TestPlanText pins the text.
 func TestPlanText(t *testing.T) {
 	p := plan(t, 0x414, 64<<10, stm32boot.Image{at(0, noise(1, 5000)), {Addr: 0x08008000, Size: 4096, Fill: 0xFF}}, stm32boot.FlashOptions{})

@@ -154,6 +154,31 @@ func TestCancelListOnce(t *testing.T) {
 // sentBefore returns how many bytes it takes to connect as above.
 func sentBefore(t *testing.T) uint64 { return dial(t, Config{Port: newROM(0x410)}).Stats().Sent }
 
+// TestSpecialFaults: after a special command that ended midway nothing is sent, as the
+// target may wait for its data, and only a reset helps.
+func TestSpecialFaults(t *testing.T) {
+	for name, run := range map[string]func(ctx context.Context, c *Client) error{
+		"special": func(ctx context.Context, c *Client) error { _, _, err := c.Special(ctx, 1, []byte{1}); return err },
+		"extended special": func(ctx context.Context, c *Client) error {
+			_, err := c.ExtendedSpecial(ctx, 1, nil, []byte{1})
+			return err
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &parrot{script: []byte{0, ACK}, time: time.Unix(1, 0)} // the command, then silence
+			c := idleClient(p, 0x483)
+			c.link.clock = p.now
+			if err := run(t.Context(), c); !errors.Is(err, ErrTimeout) {
+				t.Errorf("%s: %v", name, err)
+			}
+			sent := p.sent
+			if err := run(t.Context(), c); !errors.Is(err, ErrNoReset) || p.sent != sent {
+				t.Errorf("%s, then: %v, %d bytes sent", name, err, p.sent-sent)
+			}
+		})
+	}
+}
+
 // TestReconnect: lower rates are used one after the other, and the last one is
 // kept.
 func TestReconnect(t *testing.T) {
