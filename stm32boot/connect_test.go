@@ -540,3 +540,22 @@ func TestRefusedOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestFlashSizeTwice: a size that came once only does not count.
+func TestFlashSizeTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newROM(0x410)
+		r.load(r.chip.FlashSizeReg, []byte{128, 0})
+		r.alter = func(p []byte) []byte {
+			if len(p) == 2 {
+				r.alter = nil
+				return []byte{32, 0}
+			}
+			return p
+		}
+		c := dial(t, Config{Port: r})
+		if got := c.Chip().FlashSize; got != 128<<10 || !c.SizeKnown() {
+			t.Errorf("%d bytes, known %v", got, c.SizeKnown())
+		}
+	})
+}

@@ -307,3 +307,22 @@ func TestCRC(t *testing.T) {
 		t.Error("a short word is not filled up")
 	}
 }
+
+// TestWriteLeftOver: a refusal behind the ACK of a Write says that part of the data
+// was taken for a command.
+func TestWriteLeftOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newROM(0x410)
+		c := dial(t, Config{Port: r})
+		n := 0
+		r.alter = func(p []byte) []byte {
+			if n++; n == 3 {
+				return append(p, NACK)
+			}
+			return p
+		}
+		if err := c.Write(t.Context(), 0x08000000, image(8)); !errors.Is(err, ErrReply) {
+			t.Error(err)
+		}
+	})
+}
