@@ -93,8 +93,11 @@ func (b *progressBar) show(phase string, done, total int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	if phase != b.phase || done != b.done {
+	switch {
+	case phase != b.phase || done != b.done:
 		b.shown = now
+	case b.drawn > 0 && now.Sub(b.shown) >= stillAfter:
+		return // tick shows the time
 	}
 	b.done, b.total = done, total
 	changed := phase != b.phase
