@@ -211,6 +211,7 @@ func TestRunTwice(t *testing.T) {
 			t.Error(err)
 		}
 		c.stop(t)
+		synctest.Wait() // the broker has forgotten the first connection
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		go func() {
