@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -355,5 +356,38 @@ func TestRootKeyFails(t *testing.T) {
 		config.RootKeyFunc(func(context.Context) ([32]byte, error) { return [32]byte{}, broken }), rootKey)})
 	if !errors.Is(err, broken) {
 		t.Error(err)
+	}
+}
+
+// TestNothingShows prints, logs and encodes what holds secrets, by value, by pointer and
+// inside of something: nothing has them, neither as they are nor in base64.
+func TestNothingShows(t *testing.T) {
+	const canary = "c4n4ry-canary"
+	change := config.Change{Config: []byte(canary), Key: "mqtt.pass", Value: []byte(canary), Level: 3}
+	s := open(t, faultfs.New(), encrypted)
+	must(t, s.Set(setKey("mqtt.pass", `"`+canary+`"`)))
+	options := config.Options{Dir: dir, RootKey: rootKey}
+	for name, v := range map[string]any{"Change": change, "*Change": &change, "[]Change": []config.Change{change},
+		"struct": struct{ C config.Change }{change}, "Store": s, "View": s.View(), "Secret": s.Secret("mqtt.pass"), "Status": s.Status(),
+		"Problems": s.Problems(), "Schema": s.Schema(), "Options": options} {
+		var out bytes.Buffer
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+			fmt.Fprintf(&out, verb+"\n", v)
+		}
+		slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "v", v)
+		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "v", v)
+		if text, err := json.Marshal(v); err == nil { // Options has a function, which JSON refuses
+			out.Write(text)
+		} else if name != "Options" {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, form := range []string{canary, base64.StdEncoding.EncodeToString([]byte(canary))[:12], hex.EncodeToString([]byte(canary))} {
+			if strings.Contains(out.String(), form) {
+				t.Errorf("%s shows %s:\n%s", name, form, out.String())
+			}
+		}
+	}
+	if text := fmt.Sprint(change); !strings.Contains(text, "mqtt.pass") || !strings.Contains(text, "Level:3") {
+		t.Error(text)
 	}
 }

@@ -3,6 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -11,7 +13,7 @@ import (
 )
 
 // Change is a request to set keys, all of them or none. It does not show its values
-// when printed.
+// when it is printed, logged or encoded as JSON.
 type Change struct {
 	// Config is a sparse tree of the values to set, as JSON text. It is not kept.
 	Config []byte
@@ -31,10 +33,20 @@ type Change struct {
 	Vendor bool
 }
 
-// Format implements fmt.Formatter: the values are not shown.
-func (c Change) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "config.Change{Key:%q Level:%d Vendor:%t}", clip(c.Key), c.Level, c.Vendor)
+// describe says what may be shown of a change: not its values.
+func (c *Change) describe() string {
+	return fmt.Sprintf("config.Change{Key:%q Level:%d Vendor:%t}", clip(c.Key), c.Level, c.Vendor)
 }
+
+// Format implements fmt.Formatter: the values are not shown.
+func (c Change) Format(f fmt.State, _ rune) { io.WriteString(f, c.describe()) }
+
+// MarshalText returns what Format prints. Without it encoding/json, and so the JSON
+// handler of log/slog, would show the values in base64.
+func (c Change) MarshalText() ([]byte, error) { return []byte(c.describe()), nil }
+
+// LogValue returns what Format prints.
+func (c Change) LogValue() slog.Value { return slog.StringValue(c.describe()) }
 
 var (
 	errNoSuchKey = errors.New("there is no such key")
