@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -55,6 +56,24 @@ func writeFile(path string, data []byte, perm fs.FileMode) error {
 		perm = info.Mode().Perm()
 	}
 	return fsx.WriteFile(fsx.OS(), path, data, perm)
+}
+
+// canWrite refuses the path of a file that could not be written, before the work is
+// done whose result it is for.
+func canWrite(flag, path string) error {
+	if path == "" {
+		return nil
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s %s: it is a directory, give a file", flag, path)
+	}
+	switch info, err := os.Stat(filepath.Dir(path)); {
+	case err != nil:
+		return fmt.Errorf("%s %s: the directory is missing: %w", flag, path, err)
+	case !info.IsDir():
+		return fmt.Errorf("%s %s: %s is no directory", flag, path, filepath.Dir(path))
+	}
+	return nil
 }
 
 // openBundle reads a bundle and verifies all that can be known without a device.

@@ -100,7 +100,17 @@ func (m *bundleMaker) create(cmd *cobra.Command, parts []string) error {
 		return err
 	}
 	m.log.printf("%s: %d bytes, %s\n", m.out, out.Len(), summary(b))
+	m.warn(b)
 	return nil
+}
+
+// warn tells if devices will refuse the bundle, wherever their flash is.
+func (m *bundleMaker) warn(b *fwbundle.Bundle) {
+	policy := anywhere(fwbundle.Policy{Platform: b.Manifest().Platform})
+	policy.WriteAlign = 4 // the least of what there is
+	if err := b.Check(policy); err != nil {
+		m.log.printf("warning: every device will refuse it: %v\n", err)
+	}
 }
 
 // check checks flags and the grammar of the parts.

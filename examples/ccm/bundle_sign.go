@@ -11,7 +11,11 @@ const bundleSignHelp = `Adds signatures to a bundle. The manifest keeps its byte
 stay good; a signature in a slot that is taken is replaced.
 
 A --key is a private key in PEM, ECDSA P-256 or Ed25519, for the slot N; without N
-it is the position of the flag, from 0 on.`
+it is the position of the flag, from 0 on. To make one, and the public key for
+ccm bundle verify:
+
+  openssl ecparam -name prime256v1 -genkey -noout -out release.pem
+  openssl pkey -in release.pem -pubout -out release.pub.pem`
 
 // bundleSignCommand is ccm bundle sign.
 func (p *program) bundleSignCommand() *cobra.Command {

@@ -312,6 +312,27 @@ func TestBundleBad(t *testing.T) {
 	}
 }
 
+// TestBundleCreateWarns: a bundle that no device takes is made, as mos does, with
+// a warning.
+func TestBundleCreateWarns(t *testing.T) {
+	t.Chdir(t.TempDir())
+	mustWrite(t, "fw", pattern(100))
+	for parts, want := range map[string]string{
+		"a:type=STM32,src=fw":                 "no addr",
+		"a:type=STM32,src=fw,addr=0x08000002": "a",
+		"a:type=STM32,src=fw,addr=0x08000000 b:type=STM32,src=fw,addr=0x08000010": "overlap",
+	} {
+		_, log := must(t, append([]string{"bundle", "create", "-o", "x.zip", "--platform", "ccm_host"}, strings.Fields(parts)...)...)
+		wants(t, log, "x.zip: ", "\nwarning: every device will refuse it: fwbundle: policy: ", want)
+	}
+	_, log := must(t, "bundle", "create", "-o", "x.zip", "--platform", "other", "a:type=STM32,src=fw,addr=0x08100000")
+	if strings.Contains(log, "warning") {
+		t.Errorf("a good bundle:\n%s", log)
+	}
+	_, log = must(t, "bundle", "create", "-o", "x.zip", "a:type=STM32,src=fw,addr=0x08000000")
+	wants(t, log, "warning: ", "wrong platform")
+}
+
 // TestWriteFile: what is no plain file is not replaced.
 func TestWriteFile(t *testing.T) {
 	t.Chdir(t.TempDir())

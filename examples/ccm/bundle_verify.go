@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/bits"
 	"strconv"
@@ -40,10 +41,10 @@ func (p *program) bundleVerifyCommand() *cobra.Command {
 			policy.FlashBase, policy.FlashSize = uint32(base), uint32(size)
 			b, _, err := openBundle(args[0])
 			if err != nil {
-				return err
+				return withCure(err, bundleCure(err))
 			}
 			if err := b.Check(policy); err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
+				return withCure(fmt.Errorf("%s: %w", args[0], err), bundleCure(err))
 			}
 			p.out.printf("%s: good: %s%s\n", args[0], summary(b), goodText(b.Verify(policy.Keys)))
 			return nil
@@ -53,6 +54,32 @@ func (p *program) bundleVerifyCommand() *cobra.Command {
 	cmd.Flags().Var(&base, "flash-base", "where the flash of the host begins (default 0x08000000)")
 	cmd.Flags().Var(&size, "flash-size", "bytes of the flash of the host (default 128K)")
 	return cmd
+}
+
+// bundleCure returns what helps with a bundle that is refused, a line each.
+func bundleCure(err error) []string {
+	refused, is := errors.AsType[*fwbundle.Error](err)
+	switch {
+	case errors.Is(err, fwbundle.ErrSignature):
+		return []string{"ccm bundle inspect shows which signatures there are; --key N=FILE is for signature N"}
+	case errors.Is(err, fwbundle.ErrPlatform):
+		return []string{"if the device is another say so: --platform; a bundle gets its own by ccm bundle create --platform"}
+	case errors.Is(err, fwbundle.ErrDigest):
+		return []string{"the bundle is damaged: fetch it or make it again"}
+	case errors.Is(err, fwbundle.ErrDowngrade), errors.Is(err, fwbundle.ErrSameVersion):
+		return []string{"without --no-downgrade any version is taken"}
+	case is && refused.Stage == fwbundle.StageContainer:
+		return []string{"is it a bundle? If so it is damaged: fetch it or make it again"}
+	}
+	return nil
+}
+
+// withCure adds to an error what the user can do about it, a line each.
+func withCure(err error, lines []string) error {
+	for _, line := range lines {
+		err = fmt.Errorf("%w\n  %s", err, line)
+	}
+	return err
 }
 
 // goodText names the signatures that are good, by the bits of them.
@@ -168,5 +195,9 @@ func publicKey(text []byte) (any, error) {
 	if key, err := fwbundle.ParseEd25519Key(line); err == nil {
 		return key, nil
 	}
-	return fwbundle.ParsePublicKey(line)
+	key, err := fwbundle.ParsePublicKey(line)
+	if err != nil {
+		return nil, fmt.Errorf("%w, nor an Ed25519 one", err)
+	}
+	return key, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -19,6 +20,9 @@ goes by itself:
   --rst dtr     NRST is joined to the output DTR of the serial adapter
   --rst '!dtr'  the same with an inverter, such as a transistor, on the way
   --boot0 rts   BOOT0 is joined to RTS; '!rts' with an inverter
+  gpio:0/17     a line of a GPIO chip of this machine (Linux): CHIP/LINE, where CHIP
+                is 0, gpiochip0 or a path, and LINE a number or a name. NRST is
+                driven open-drain; lines are given back as they were
   ctl:PATH      the pins of ccm sim stm32 --ctl PATH
 
 Without --rst, set BOOT0 high and reset the chip by hand before.
@@ -70,6 +74,7 @@ func (p *program) flashCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "flash ENDPOINT [FILE]", Short: "Put firmware into an STM32 through its ROM boot loader", Long: flashHelp,
 		Example: "  ccm flash /dev/ttyUSB0 --rst dtr --boot0 rts firmware.elf\n" +
+			"  ccm flash /dev/ttyS1 --rst gpio:0/17 --boot0 gpio:0/27 fw.zip\n" +
 			"  ccm flash /dev/ttyUSB0 --changed-only --state board7.state fw.zip\n" +
 			"  ccm flash /dev/ttyUSB0 --info --read backup.bin",
 		Args: between(1, "ENDPOINT", "FILE"),
@@ -87,7 +92,7 @@ func (p *program) flashCommand() *cobra.Command {
 // add adds the flags to a command.
 func (f *flashFlags) add(cmd *cobra.Command) {
 	s := cmd.Flags()
-	s.StringVar(&f.rst, "rst", "", "how NRST is `wired`: dtr, rts, !dtr, !rts or ctl:PATH")
+	s.StringVar(&f.rst, "rst", "", "how NRST is `wired`: dtr, rts, gpio:CHIP/LINE or ctl:PATH; ! in front if by an inverter")
 	s.StringVar(&f.boot0, "boot0", "", "how BOOT0 is `wired`, as --rst")
 	s.IntSliceVar(&f.bauds, "baud", nil, "`rates` to try, from the left; trouble steps to the right (default 115200, and 57600,19200 with --rst)")
 	s.StringVar(&f.chipText, "chip", "", "product `id` that the chip must have, or the geometry of an unknown one: size=64K,page=1K[,start=0x08000000,align=8,erased=0xff]")
@@ -126,6 +131,9 @@ func (f *flasher) configure(cmd *cobra.Command, args []string) (err error) {
 	if err := f.wire(cmd); err != nil {
 		return err
 	}
+	if err := f.checkOutputs(); err != nil {
+		return err
+	}
 	if f.chip, err = parseChip(f.chipText); err != nil {
 		return usage(cmd, "--chip: %v", err)
 	}
@@ -138,7 +146,7 @@ func (f *flasher) configure(cmd *cobra.Command, args []string) (err error) {
 	}
 	f.firmware, err = loadFirmware(f.file, uint32(f.addr), f.chip.limit(policy))
 	if err != nil {
-		return err
+		return withCure(err, bundleCure(err))
 	}
 	return f.checkFile(cmd)
 }
@@ -190,6 +198,9 @@ func (f *flasher) check(cmd *cobra.Command) error {
 
 // checkFile checks flags against what FILE is.
 func (f *flasher) checkFile(cmd *cobra.Command) error {
+	if f.firmware.kind == "plain" && f.addr%4 != 0 {
+		return usage(cmd, "--addr 0x%08X: the boot loader writes whole words, give a multiple of 4", uint32(f.addr))
+	}
 	if f.firmware.kind != "plain" && f.set("addr") {
 		return usage(cmd, "--addr is for plain bytes; a file of type %s has its own addresses", f.firmware.kind)
 	}
@@ -214,10 +225,15 @@ func (f *flasher) wire(cmd *cobra.Command) (err error) {
 			return usage(cmd, "--%s %s: %s has no such line", w.flag, w.text, f.at)
 		}
 	}
-	if f.reset.ofPort() && f.reset.kind == f.sel.kind {
+	if f.reset.kind != "ctl" && f.reset.wired() && f.reset.kind == f.sel.kind && f.reset.path == f.sel.path {
 		return usage(cmd, "--rst and --boot0 cannot be the same line")
 	}
 	return nil
+}
+
+// checkOutputs refuses files that could not be written at the end.
+func (f *flasher) checkOutputs() error {
+	return errors.Join(canWrite("--read", f.read), canWrite("--state", f.state))
 }
 
 // options returns how the image is to be put into the flash.

@@ -111,6 +111,9 @@ func parseChip(text string) (chipChoice, error) {
 	}
 	if !strings.Contains(text, "=") {
 		id, err := parseID(text)
+		if err != nil {
+			err = fmt.Errorf("%w, nor a geometry such as size=64K,page=1K", err)
+		}
 		return chipChoice{id: id}, err
 	}
 	values := map[string]number{"start": 0x08000000, "align": 8, "erased": 0xFF, "size": 0, "page": 0, "id": 0}

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
+	"syscall"
 	"time"
 
+	"github.com/ccmkit/ccmkit/framing/uart"
 	"github.com/ccmkit/ccmkit/stm32boot"
 )
 
@@ -109,6 +112,9 @@ func (f *flasher) work(ctx context.Context, c *stm32boot.Client, j *journal) err
 func (f *flasher) unlock(ctx context.Context, c *stm32boot.Client) error {
 	f.bar.note("removing the protection, which erases the flash")
 	if err := c.ReadoutUnprotect(ctx); err != nil {
+		if _, refused := errors.AsType[*stm32boot.NackError](err); refused {
+			err = withCure(err, []string{"readout protection of level 2 is for ever: such a chip cannot be flashed, only replaced"})
+		}
 		return err
 	}
 	if err := c.WriteUnprotect(ctx); err != nil {
@@ -197,9 +203,7 @@ func (f *flasher) explain(ctx context.Context, j *journal, err error) error {
 		}
 		return fmt.Errorf("%w: %s", err, j.remains())
 	}
-	if cure := f.cure(err); cure != "" {
-		err = fmt.Errorf("%w\n%s", err, cure)
-	}
+	err = withCure(err, f.cure(err))
 	if j.step != 0 {
 		err = fmt.Errorf("%w\n  %s", err, j.remains())
 	}
@@ -207,9 +211,14 @@ func (f *flasher) explain(ctx context.Context, j *journal, err error) error {
 }
 
 // cure returns what to try, a line each.
-func (f *flasher) cure(err error) string {
-	var lines []string
+func (f *flasher) cure(err error) (lines []string) {
 	switch {
+	case errors.Is(err, uart.ErrUnplugged):
+		lines = []string{"the port has gone away: plug the adapter in again, or start the simulator again"}
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		if f.at.network != "serial" {
+			lines = []string{"the other end has closed the connection"}
+		}
 	case errors.Is(err, stm32boot.ErrNoSync):
 		lines = f.noSync()
 	case errors.Is(err, stm32boot.ErrReadProtected):
@@ -227,15 +236,14 @@ func (f *flasher) cure(err error) string {
 		lines = []string{"nothing was changed; is it the right board, at the right port?"}
 	case errors.Is(err, stm32boot.ErrAddress):
 		lines = []string{"the chip has no memory at that address that the boot loader gives"}
+	case errors.Is(err, stm32boot.ErrMisaligned):
+		lines = []string{"the boot loader writes whole words: link the firmware to an address that is a multiple of 4"}
 	case errors.Is(err, stm32boot.ErrNoReset):
 		lines = []string{"reset the chip with BOOT0 high and try again, or wire the pins: --rst, --boot0"}
 	case errors.Is(err, stm32boot.ErrGaveUp), errors.Is(err, stm32boot.ErrVerify):
 		lines = []string{"a lower rate may help: --baud 19200", "are the grounds joined, and the wires short?"}
 	}
-	for i, line := range lines {
-		lines[i] = "  " + line
-	}
-	return strings.Join(lines, "\n")
+	return lines
 }
 
 // noSync returns what to check when the boot loader does not answer.

@@ -42,7 +42,7 @@ func (f *flasher) open(ctx context.Context) (w *ways, err error) {
 		wiring
 		flag string
 		to   *stm32boot.Pin
-	}{{f.reset, "rst", &w.reset}, {f.sel, "boot0", &w.boot0}} {
+	}{{f.reset, pinReset, &w.reset}, {f.sel, pinBoot0, &w.boot0}} {
 		opened, closer, err := pin.open(ctx, w.port, pin.flag)
 		if err != nil {
 			return w, fmt.Errorf("--%s: %w", pin.flag, err)

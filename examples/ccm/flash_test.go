@@ -8,11 +8,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -140,7 +142,7 @@ func TestFlashResumes(t *testing.T) {
 	if !errors.Is(err, errInterrupted) || exitCode(err) != 1 {
 		t.Fatal(err)
 	}
-	wants(t, err.Error(), "interrupted: the firmware is not complete", "its first page blank", "run the same command again, it goes on where it was")
+	wants(t, err.Error(), "interrupted: the firmware is not complete", "its first page is blank", "run the same command again, it goes on where it was")
 	if events := strings.Fields(b.log.waitFor(t, "app\n")); events[len(events)-1] != "app" {
 		t.Error("the pins were left such that the boot loader runs")
 	}
@@ -248,14 +250,13 @@ func TestFlashRefuses(t *testing.T) {
 	}{
 		{[]string{path("large.bin", pattern(17<<10))}, []string{"larger than the flash", "--info shows the flash"}},
 		{[]string{good, "--addr", "0x08004000"}, []string{"outside the flash", "is --addr right?"}},
-		{[]string{good, "--addr", "0x08000002"}, []string{"not a multiple of 4"}},
 		{[]string{good, "--chip", "0x431"}, []string{"wrong chip", "--chip wants 0x431", "is it the right board"}},
 		{[]string{good, "--chip", "size=64K,page=1K,id=0x411"}, []string{"wrong chip"}},
 		{[]string{good, "--go", "0x20000000", "--chip", "0x431"}, []string{"wrong chip"}},
 		{[]string{"--read", saved, "--addr", "0x1ffff000"}, []string{"not in the flash: say by --size"}},
 		{[]string{"--read", saved, "--addr", "0xffffffff", "--size", "2"}, []string{"behind the last address"}},
 		{[]string{"--read", saved, "--addr", "0x60000000", "--size", "2"}, []string{"refused (NACK)", "the chip has no memory"}},
-		{[]string{"--read", "/no/such/file", "--size", "2"}, []string{"/no/such"}},
+		{[]string{"--read", "/no/such/file", "--size", "2"}, []string{"--read /no/such/file: the directory is missing"}},
 	} {
 		_, log, err := try(t, b.args(c.args...)...)
 		if err == nil || exitCode(err) != 1 {
@@ -267,6 +268,56 @@ func TestFlashRefuses(t *testing.T) {
 	b.stop(t)
 	if !bytes.Equal(mustRead(t, saved)[:1000], pattern(1000)) {
 		t.Error("the flash has changed")
+	}
+}
+
+// TestFlashForEverProtected: of a chip that no command unlocks it is said that
+// nothing helps.
+func TestFlashForEverProtected(t *testing.T) {
+	t.Parallel()
+	b := newBoard(t, "--rdp", "2")
+	_, _, err := try(t, b.args("--unprotect")...)
+	if err == nil || exitCode(err) != 1 {
+		t.Fatal(err)
+	}
+	wants(t, err.Error(), "readout unprotect: command stage: refused", "level 2 is for ever")
+}
+
+// TestFlashCures: what is advised for errors that the tests above do not bring
+// about.
+func TestFlashCures(t *testing.T) {
+	for _, c := range []struct {
+		network string
+		err     error
+		want    string
+	}{
+		{"serial", uart.ErrUnplugged, "plug the adapter in again"},
+		{"tcp", io.EOF, "the other end has closed the connection"},
+		{"unix", syscall.ECONNRESET, "the other end has closed the connection"},
+		{"serial", stm32boot.ErrMisaligned, "a multiple of 4"},
+		{"serial", stm32boot.ErrGaveUp, "--baud 19200"},
+		{"serial", stm32boot.ErrWriteProtected, "ERASES ALL"},
+	} {
+		f := &flasher{at: endpoint{network: c.network}}
+		wants(t, f.explain(t.Context(), new(journal), c.err).Error(), c.err.Error()+"\n  ", c.want)
+	}
+}
+
+// TestFlashEndpointDies: the simulator goes away in the middle.
+func TestFlashEndpointDies(t *testing.T) {
+	for _, flag := range []string{"--tcp=127.0.0.1:0", "--pty"} {
+		b := newBoard(t, flag, "--baud", "115200")
+		image := filepath.Join(t.TempDir(), "image")
+		mustWrite(t, image, pattern(60000))
+		r := launch(t, b.args(image)...)
+		r.log.waitFor(t, "write   60000 bytes")
+		b.cancel()
+		err := <-r.ended
+		r.ended <- err
+		if err == nil || exitCode(err) != 1 {
+			t.Fatalf("%s: %v", flag, err)
+		}
+		wants(t, err.Error(), "write 0x0800", "\n  the ", "its first page is blank", "run the same command again")
 	}
 }
 
@@ -290,7 +341,11 @@ func TestFlashLines(t *testing.T) {
 	b := newBoard(t, "--pty")
 	_, _, err := try(t, "flash", b.endpoint, "--rst", "dtr", "--boot0", "!rts", "--info")
 	if !errors.Is(err, uart.ErrNotSupported) || exitCode(err) != 1 {
-		t.Errorf("%v", err)
+		t.Fatalf("%v", err)
+	}
+	wants(t, err.Error(), "--rst: ", "a pseudo terminal has none")
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("it says that more than once:\n%v", err)
 	}
 	var c uart.Config
 	wiring{kind: "dtr"}.preset(&c, true)
@@ -355,7 +410,12 @@ func TestFlashBadFiles(t *testing.T) {
 		{"far.zip", nil, "", "/no/such/port"}, // good: only now the port is opened
 		{"none.bin", nil, "", "no such file"},
 		{"fw.bin", pattern(8), "--state " + filepath.Join(dir, "app"), "app was not made by ccm flash"},
-		{"fw.bin", pattern(8), "--state " + dir, "--state: "},
+		{"fw.bin", pattern(8), "--state " + dir, dir + ": it is a directory"},
+		{"fw.bin", pattern(8), "--state /no/such/state", "--state /no/such/state: the directory is missing"},
+		{"fw.bin", pattern(8), "--state " + filepath.Join(dir, "app", "x"), "app is no directory"},
+		{"esp.zip", nil, "", "ccm bundle create --platform"},
+		{"far.zip", nil, "--sig-req-mask 1", "ccm bundle inspect shows which signatures there are"},
+		{"bad.zip", pattern(100), "", "is it a bundle? If so it is damaged"},
 		{"fw.bin", pattern(8), "--rst ctl:/no/such", "/no/such/port"},
 	} {
 		path := filepath.Join(dir, c.name)
@@ -408,8 +468,11 @@ func TestToolUsage(t *testing.T) {
 		{"sim stm32 --pty --tcp a:1", "give --pty or --tcp, not both"},
 		{"sim stm32 --chip x", "want a product id such as 0x410"},
 		{"sim stm32 --chip 0x999", "no chip has the id 0x999"},
-		{"sim stm32 --flash-size 100", "not a number of pages"},
-		{"sim stm32 --rdp 3", "RDP 3"},
+		{"sim stm32 --flash-size 100", "--flash-size: 100 is no number of whole pages; 0x410 has pages 128 x 1 KiB"},
+		{"sim stm32 --flash-size 129K", "--flash-size: chips with the id 0x410 have at most 128 KiB"},
+		{"sim stm32 --rdp 3", "--rdp: want 0, 1 or 2, not 3"},
+		{"sim stm32 --rdp -1", "--rdp: want 0, 1 or 2, not -1"},
+		{"sim stm32 --tcp a", `--tcp: want HOST:PORT, such as 127.0.0.1:0, not "a"`},
 		{"sim stm32 --baud -1", "--baud must not be negative"},
 
 		{"flash", "ENDPOINT is missing"},
@@ -431,11 +494,16 @@ func TestToolUsage(t *testing.T) {
 		{"flash tcp:h:1 fw.bin --latency -1s", "--latency must not be negative"},
 		{"flash tcp:h:1 fw.bin --baud 9600", "--baud is for serial ports, not for tcp:h:1"},
 		{"flash /dev/x fw.bin --baud 0", "--baud must be positive"},
-		{"flash /dev/x fw.bin --rst dsr", `--rst: want dtr, rts, !dtr, !rts or ctl:PATH, not "dsr"`},
+		{"flash /dev/x fw.bin --rst dsr", `--rst: want dtr, rts, gpio:CHIP/LINE or ctl:PATH, with ! in front if an inverter is on the way, not "dsr"`},
+		{"flash /dev/x fw.bin --rst gpio:17", "--rst: want CHIP/LINE, such as gpiochip0/17"},
+		{"flash /dev/x fw.bin --boot0 gpio:soc/17", `--boot0: the chip "soc" is neither`},
+		{"flash /dev/x fw.bin --rst gpio:0/17 --boot0 !gpio:0/17", "cannot be the same line"},
+		{"flash /dev/x fw.bin --addr 0x08000002", "give a multiple of 4"},
 		{"flash /dev/x fw.bin --boot0 ctl:", "--boot0: the path is missing"},
 		{"flash tcp:h:1 fw.bin --rst dtr", "--rst dtr: tcp:h:1 has no such line"},
 		{"flash /dev/x fw.bin --rst dtr --boot0 !dtr", "cannot be the same line"},
 		{"flash /dev/x fw.bin --chip 0x12345", "--chip: want a product id"},
+		{"flash /dev/x fw.bin --chip unknown", "nor a geometry such as size=64K,page=1K"},
 		{"flash /dev/x fw.bin --chip size=64K", "size and page must be there"},
 		{"flash /dev/x fw.bin --chip size=65K,page=2K", "size a multiple of page"},
 		{"flash /dev/x fw.bin --chip colour=1", `unknown property "colour"`},

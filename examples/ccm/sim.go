@@ -68,7 +68,7 @@ func (p *program) simSTM32Command() *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVar(&s.pty, "pty", false, "serve a pseudo terminal; that is the default")
 	f.StringVar(&s.tcp, "tcp", "", "serve this TCP `address`, HOST:PORT; port 0 is a free one")
-	f.StringVar(&s.chip, "chip", "0x410", "product `id` of the chip")
+	f.StringVar(&s.chip, "chip", "0x410", "product `id` of the chip: 0x410 F103, 0x431 F411, 0x415 L476, 0x450 H743 ...")
 	f.Var(&s.size, "flash-size", "bytes of flash, for a smaller chip with this id")
 	f.StringVar(&s.ctl, "ctl", "", "`path` of a UNIX socket for the pins")
 	f.IntVar(&s.baud, "baud", 0, "let each byte take its time at this rate")
@@ -91,6 +91,14 @@ func (s *simulator) configure(cmd *cobra.Command) error {
 		return usage(cmd, "give --pty or --tcp, not both")
 	case s.baud < 0:
 		return usage(cmd, "--baud must not be negative")
+	case s.protection < 0 || s.protection > 2:
+		return usage(cmd, "--rdp: want 0, 1 or 2, not %d", s.protection)
+	}
+	if err := errors.Join(s.checkAddress(), s.checkSize(id)); err != nil {
+		return usage(cmd, "%v", err)
+	}
+	if err := canWrite("--save", s.save); err != nil {
+		return err
 	}
 	o := stm32sim.Options{ID: id, FlashSize: uint32(s.size), Baud: s.baud, ECC: s.ecc, RDP: s.protection}
 	if chip, found := stm32boot.Lookup(id); s.realTime && found {
@@ -103,6 +111,32 @@ func (s *simulator) configure(cmd *cobra.Command) error {
 		return usage(cmd, "%v", err)
 	}
 	return s.load()
+}
+
+// checkAddress checks the form of --tcp.
+func (s *simulator) checkAddress() error {
+	if s.tcp == "" {
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(s.tcp); err != nil {
+		return fmt.Errorf("--tcp: want HOST:PORT, such as 127.0.0.1:0, not %q", s.tcp)
+	}
+	return nil
+}
+
+// checkSize checks that a chip can have --flash-size.
+func (s *simulator) checkSize(id uint16) error {
+	chip, found := stm32boot.Lookup(id)
+	size := uint32(s.size)
+	switch trimmed := chip.Trim(size); {
+	case !found:
+		return fmt.Errorf("--chip: no chip has the id 0x%03X; the ids are in ST's AN2606", id)
+	case size > chip.FlashSize:
+		return fmt.Errorf("--flash-size: chips with the id 0x%03X have at most %d KiB", id, chip.FlashSize>>10)
+	case size > 0 && trimmed.FlashSize != size:
+		return fmt.Errorf("--flash-size: %d is no number of whole pages; 0x%03X has %s", size, id, pagesText(chip.Layout))
+	}
+	return nil
 }
 
 // parseID reads the product id of a chip.
@@ -129,7 +163,8 @@ func (s *simulator) load() error {
 			data = bytes.Repeat([]byte{part.Fill}, part.Size)
 		}
 		if err := s.target.Poke(part.Addr, data); err != nil {
-			return fmt.Errorf("%s: %d bytes at 0x%08X: %w", s.image, part.Len(), part.Addr, err)
+			return fmt.Errorf("%s: %d bytes at 0x%08X: %w (the flash has %d KiB at 0x%08X; --chip is for another)",
+				s.image, part.Len(), part.Addr, err, s.target.Chip().FlashSize>>10, s.target.Chip().FlashStart)
 		}
 	}
 	return nil

@@ -32,6 +32,9 @@ func listenPins(ctx context.Context, path string) (pinDoor, error) {
 			l, err = new(net.ListenConfig).Listen(ctx, "unix", path)
 		}
 	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w (another program has it, or it is a file: give another path)", err)
+	}
 	return pinDoor{l}, err
 }
 
@@ -90,7 +93,7 @@ func servePins(ctx context.Context, c net.Conn, target *stm32sim.Target) {
 
 // drive obeys one line, such as "rst 0".
 func drive(target *stm32sim.Target, line string) error {
-	for name, pin := range map[string]stm32boot.Pin{"rst": target.Reset(), "boot0": target.Boot0()} {
+	for name, pin := range map[string]stm32boot.Pin{pinReset: target.Reset(), pinBoot0: target.Boot0()} {
 		switch line {
 		case name + " 0":
 			return pin.Set(false)

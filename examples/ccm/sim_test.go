@@ -3,14 +3,18 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/ccmkit/ccmkit/internal/gpio"
 	"github.com/ccmkit/ccmkit/internal/testbed"
 	"github.com/ccmkit/ccmkit/stm32boot"
 )
@@ -211,17 +215,21 @@ func TestSimSocketLeftBehind(t *testing.T) {
 
 func TestWiring(t *testing.T) {
 	for text, want := range map[string]string{
-		"":          "{  false} true",
-		"dtr":       "{dtr  false} true",
-		"!rts":      "{rts  true} true",
-		"ctl:/a:b":  "{ctl /a:b false} true",
-		"!ctl:p":    "{ctl p true} true",
-		"ctl:":      "{ctl  false} false",
-		"ctl":       "{ctl  false} false",
-		"dsr":       "{dsr  false} false",
-		"gpio:0/17": "{gpio 0/17 false} false",
-		"!":         "{  true} false",
-		"dtr:x":     "{dtr x false} false",
+		"":                    "{  false} true",
+		"dtr":                 "{dtr  false} true",
+		"!rts":                "{rts  true} true",
+		"ctl:/a:b":            "{ctl /a:b false} true",
+		"!ctl:p":              "{ctl p true} true",
+		"ctl:":                "{ctl  false} false",
+		"ctl":                 "{ctl  false} false",
+		"dsr":                 "{dsr  false} false",
+		"gpio:0/17":           "{gpio 0/17 false} true",
+		"!gpio:gpiochip1/RST": "{gpio gpiochip1/RST true} true",
+		"gpio:17":             "{gpio 17 false} false",
+		"gpio:":               "{gpio  false} false",
+		"gpio":                "{gpio  false} false",
+		"!":                   "{  true} false",
+		"dtr:x":               "{dtr x false} false",
 	} {
 		w, err := parseWiring(text)
 		if got := fmt.Sprint(w, err == nil); got != want {
@@ -233,6 +241,71 @@ func TestWiring(t *testing.T) {
 		if got := (wiring{kind: "dtr", invert: c.invert}).asserted(c.high); got != c.asserted {
 			t.Errorf("%+v: %t", c, got)
 		}
+	}
+}
+
+// TestGPIOWiring: how lines of GPIO chips are driven.
+func TestGPIOWiring(t *testing.T) {
+	line := gpio.Line{Chip: "/dev/gpiochip0", Name: "17"}
+	for _, c := range []struct {
+		text, pin string
+		want      gpio.Config
+	}{
+		{"gpio:0/17", pinReset, gpio.Config{Line: line, High: true, OpenDrain: true, Consumer: "ccm rst"}},
+		{"!gpio:0/17", pinReset, gpio.Config{Line: line, Consumer: "ccm rst"}},
+		{"gpio:0/17", pinBoot0, gpio.Config{Line: line, Consumer: "ccm boot0"}},
+		{"!gpio:0/17", pinBoot0, gpio.Config{Line: line, High: true, Consumer: "ccm boot0"}},
+	} {
+		w, err := parseWiring(c.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.gpio(c.pin); got != c.want {
+			t.Errorf("%s as %s: %+v, want %+v", c.text, c.pin, got, c.want)
+		}
+		for _, high := range []bool{false, true} {
+			var got level
+			if err := (gpioPin{&got, w.invert}).Set(high); err != nil || bool(got) != (high != w.invert) {
+				t.Errorf("%s set %t: the line is %t", c.text, high, got)
+			}
+		}
+	}
+	// The errors of the kernel of this machine, with what helps.
+	for text, want := range map[string]string{
+		"gpio:/dev/null/17":    "gpiodetect lists the chips",
+		"gpio:/no/such/chip/1": "/no/such/chip: ",
+	} {
+		w, err := parseWiring(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, closer, err := w.open(t.Context(), nil, pinReset)
+		closer()
+		if err == nil || runtime.GOOS == "linux" && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+	for err, want := range map[error]string{
+		fs.ErrPermission: "in the group of the device", gpio.ErrNoLine: "gpioinfo", gpio.ErrBusy: "end the program",
+	} {
+		if got := gpioError(fmt.Errorf("gpio: x: %w", err)); !errors.Is(got, err) || !strings.Contains(got.Error(), want) {
+			t.Errorf("%v", got)
+		}
+	}
+}
+
+// level is a pin that remembers its level.
+type level bool
+
+func (l *level) Set(high bool) error { *l = level(high); return nil }
+
+// TestCtlNobody: the socket of pins is not there, or is no socket.
+func TestCtlNobody(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	_, closer, err := wiring{kind: "ctl", path: path}.open(t.Context(), nil, pinReset)
+	closer()
+	if err == nil || !strings.Contains(err.Error(), "does ccm sim stm32 --ctl "+path+" run?") {
+		t.Error(err)
 	}
 }
 
