@@ -25,6 +25,12 @@ func (g *Gate) Remotes() int { return max(len(g.pace.table), len(g.saves.table))
 // Hash returns the MD5 hash of the parts with colons between them.
 func Hash(parts ...string) string { return MD5.hash(parts...) }
 
+// HeaderUser returns the user that an Authorization header of up to 1 KiB names.
+func HeaderUser(header string) string {
+	p, _ := parseDigest(header)
+	return p["username"]
+}
+
 // ParseRules reads the text of rules.
 func ParseRules(text []byte) (n int, err error) {
 	set, err := parseRules(text)

@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -55,6 +56,25 @@ func FuzzPasswords(f *testing.F) {
 		line := strings.TrimSuffix(access.HTDigest(user, "RPC", "secret", access.MD5), "\n")
 		if err == nil && (got != user || !strings.Contains(string(file), line)) {
 			t.Errorf("%q is let in", user)
+		}
+	})
+}
+
+// What a server says in its challenge is answered or refused, and a reader of JSON
+// or of the header takes the answer.
+func FuzzAnswer(f *testing.F) {
+	l := house(access.SHA256)
+	f.Add(l.FrameChallenge(), "admin")
+	f.Add(l.HTTPChallenge(), `a"b\`)
+	f.Add(`Digest realm="a\"", nonce=x, qop=auth`, "")
+	f.Fuzz(func(t *testing.T, challenge, user string) {
+		auth, err := access.AnswerFrame(challenge, user, "secret")
+		if err == nil && !json.Valid(auth) {
+			t.Errorf("%q", auth)
+		}
+		header, err := access.AnswerHTTP(challenge, user, "secret", "POST", "/rpc")
+		if err == nil && len(header) <= 1<<10 && access.HeaderUser(header) != user {
+			t.Errorf("%q", header)
 		}
 	})
 }

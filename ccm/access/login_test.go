@@ -423,7 +423,7 @@ func TestFile(t *testing.T) {
 		{"another hash", access.HTDigest("admin", "RPC", "secret", access.MD5), nil, 401},
 		{"line 65", strings.Repeat("x\n", 64) + good, nil, 401},
 		{"line 64", strings.Repeat("x\n", 63) + good, nil, 0},
-		{"line of 256 bytes", line(256) + good, nil, 0},
+		{"behind a long line", line(300) + good, nil, 0},
 		{"twice, the first counts", good + access.HTDigest("admin", "RPC", "other", access.SHA256), nil, 0},
 		{"twice, the second does not", access.HTDigest("admin", "RPC", "other", access.SHA256) + good, nil, 401},
 		{"a hash cut", strings.TrimSpace(good)[:40], nil, 401},
@@ -440,6 +440,17 @@ func TestFile(t *testing.T) {
 	}
 	if got := enter(t, access.NewLogin(access.LoginConfig{}), "a", "admin", "secret"); got != 401 {
 		t.Errorf("no file: %d", got)
+	}
+}
+
+// TestFileLine: lines of up to 256 bytes count.
+func TestFileLine(t *testing.T) {
+	for length, want := range map[int]int{256: 0, 257: 401} {
+		user := strings.Repeat("u", length-len(access.HTDigest("", "RPC", "secret", access.SHA256)))
+		l := access.NewLogin(access.LoginConfig{File: func() ([]byte, error) { return []byte(access.HTDigest(user, "RPC", "secret", access.SHA256)), nil }})
+		if got := enter(t, l, "a", user, "secret"); got != want {
+			t.Errorf("a line of %d bytes: %d", length, got)
+		}
 	}
 }
 
