@@ -61,9 +61,10 @@ func bundleCure(err error) []string {
 	refused, is := errors.AsType[*fwbundle.Error](err)
 	switch {
 	case errors.Is(err, fwbundle.ErrSignature):
-		return []string{"ccm bundle inspect shows which signatures there are; --key N=FILE is for signature N"}
+		return []string{"ccm bundle inspect shows the signatures; --key N=FILE is for signature N"}
 	case errors.Is(err, fwbundle.ErrPlatform):
-		return []string{"if the device is another say so: --platform; a bundle gets its own by ccm bundle create --platform"}
+		return []string{"--platform says for which device to check;",
+			"ccm bundle create --platform says for which a bundle is"}
 	case errors.Is(err, fwbundle.ErrDigest):
 		return []string{"the bundle is damaged: fetch it or make it again"}
 	case errors.Is(err, fwbundle.ErrDowngrade), errors.Is(err, fwbundle.ErrSameVersion):

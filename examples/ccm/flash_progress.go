@@ -126,16 +126,10 @@ func (b *progressBar) rate(now time.Time, done int64) float64 {
 // begin of the line.
 func (b *progressBar) draw(text string, width int) {
 	n := len(text)
-	if n == 0 && b.drawn == 0 {
-		return
-	}
 	if pad := min(b.drawn, width) - n; pad > 0 {
 		text += strings.Repeat(" ", pad)
 	}
 	b.drawn = n
-	if n == 0 {
-		text += "\r"
-	}
 	b.log.printf("\r%s", text)
 }
 
@@ -166,7 +160,8 @@ func (b *progressBar) clear() {
 // wipe is clear with the lock held.
 func (b *progressBar) wipe() {
 	if b.drawn > 0 {
-		b.draw("", b.drawn)
+		b.log.printf("\r%s\r", strings.Repeat(" ", b.drawn+margin-1)) // a ^C behind it too
+		b.drawn = 0
 	}
 	b.phase = ""
 }

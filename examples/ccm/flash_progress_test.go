@@ -90,6 +90,12 @@ func TestProgressBar(t *testing.T) {
 			t.Errorf("%q", lines)
 		}
 		wants(t, show(stm32boot.PhaseErase, 33000, 65536), "erase   [")
+		out.WriteString("^C") // from the terminal
+		b.note("another")
+		if lines := screen(t, out.String(), 80); lines[1] != "another" || lines[2] != "" {
+			t.Errorf("%q", lines)
+		}
+		wants(t, show(stm32boot.PhaseErase, 33000, 65536), "erase   [")
 		wants(t, show(stm32boot.PhaseWrite, 1, 7), "write   [", " 1/7 B  14%")
 		if got := show(stm32boot.PhaseDone, 0, 0); got != "" {
 			t.Errorf("at the end there is %q", got)

@@ -113,7 +113,7 @@ func (f *flasher) unlock(ctx context.Context, c *stm32boot.Client) error {
 	f.bar.note("removing the protection, which erases the flash")
 	if err := c.ReadoutUnprotect(ctx); err != nil {
 		if _, refused := errors.AsType[*stm32boot.NackError](err); refused {
-			err = withCure(err, []string{"readout protection of level 2 is for ever: such a chip cannot be flashed, only replaced"})
+			err = withCure(err, []string{"readout protection of level 2 is for ever: the chip can only be replaced"})
 		}
 		return err
 	}
@@ -214,7 +214,7 @@ func (f *flasher) explain(ctx context.Context, j *journal, err error) error {
 func (f *flasher) cure(err error) (lines []string) {
 	switch {
 	case errors.Is(err, uart.ErrUnplugged):
-		lines = []string{"the port has gone away: plug the adapter in again, or start the simulator again"}
+		lines = []string{"the port is gone: plug the adapter in, or start the simulator, again"}
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		if f.at.network != "serial" {
 			lines = []string{"the other end has closed the connection"}

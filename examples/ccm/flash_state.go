@@ -67,7 +67,7 @@ func (j *journal) remains() string {
 	case stm32boot.StepDone:
 		return "the firmware is in the flash"
 	}
-	text := "the firmware is not complete; its first page is blank, so that it does not start\n" +
+	text := "the firmware is not complete; its first page is blank, so it does not start\n" +
 		"  run the same command again"
 	if j.path != "" {
 		text += ", it goes on where it was"

@@ -291,7 +291,7 @@ func TestFlashCures(t *testing.T) {
 		err     error
 		want    string
 	}{
-		{"serial", uart.ErrUnplugged, "plug the adapter in again"},
+		{"serial", uart.ErrUnplugged, "plug the adapter in"},
 		{"tcp", io.EOF, "the other end has closed the connection"},
 		{"unix", syscall.ECONNRESET, "the other end has closed the connection"},
 		{"serial", stm32boot.ErrMisaligned, "a multiple of 4"},
@@ -414,7 +414,7 @@ func TestFlashBadFiles(t *testing.T) {
 		{"fw.bin", pattern(8), "--state /no/such/state", "--state /no/such/state: the directory is missing"},
 		{"fw.bin", pattern(8), "--state " + filepath.Join(dir, "app", "x"), "app is no directory"},
 		{"esp.zip", nil, "", "ccm bundle create --platform"},
-		{"far.zip", nil, "--sig-req-mask 1", "ccm bundle inspect shows which signatures there are"},
+		{"far.zip", nil, "--sig-req-mask 1", "ccm bundle inspect shows the signatures"},
 		{"bad.zip", pattern(100), "", "is it a bundle? If so it is damaged"},
 		{"fw.bin", pattern(8), "--rst ctl:/no/such", "/no/such/port"},
 	} {
