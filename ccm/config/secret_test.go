@@ -391,3 +391,28 @@ func TestNothingShows(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// TestRedactedLevels reads the secrets of saved levels: they are stars like the live
+// ones, at every level, unless they are asked for.
+func TestRedactedLevels(t *testing.T) {
+	disk := faultfs.New()
+	put(t, disk, "conf5.json", `{"mqtt":{"pass":"of-the-vendor"}}`)
+	s := open(t, disk, encrypted)
+	must(t, s.Update(setKey("mqtt.pass", `"of-the-user"`), &normal))
+	for layers, want := range []string{"of-the-user", "", "", "", "", "", "of-the-vendor", "of-the-vendor", "of-the-vendor", "of-the-vendor"} {
+		shown := want
+		if want != "" {
+			shown = "********"
+		}
+		for _, key := range []string{"mqtt.pass", "mqtt", ""} {
+			text, err := s.AppendJSON(nil, key, config.GetOptions{Layers: layers})
+			if err != nil || strings.Contains(string(text), "of-the-") || key == "mqtt.pass" && string(text) != `"`+shown+`"` {
+				t.Errorf("%d layers, %q: %s, %v", layers, key, text, err)
+			}
+		}
+		text, err := s.AppendJSON(nil, "mqtt.pass", config.GetOptions{Layers: layers, Reveal: true})
+		if err != nil || string(text) != `"`+want+`"` {
+			t.Errorf("%d layers: %s, %v, want %q", layers, text, err, want)
+		}
+	}
+}
