@@ -375,3 +375,24 @@ func TestOpenErrors(t *testing.T) {
 		t.Error(s, err)
 	}
 }
+
+// TestSetBackFollows sets a key back to what the levels below have: it is set no more,
+// so it follows them at once when they change, not only after the next start.
+func TestSetBackFollows(t *testing.T) {
+	disk := faultfs.New()
+	put(t, disk, "conf5.json", `{"mqtt":{"server":"vendor"}}`)
+	s := open(t, disk, config.Options{})
+	must(t, s.Update(set(`{"mqtt":{"server":"user"}}`), &normal))
+	must(t, s.Update(set(`{"mqtt":{"server":"vendor"}}`), &normal))
+	if got := get(disk, "conf9.json"); got != "{}\n" {
+		t.Errorf("saved %q", got)
+	}
+	vendor := config.Change{Config: []byte(`{"mqtt":{"server":"newer"}}`), Level: 5, Vendor: true}
+	must(t, s.Update(vendor, &normal))
+	if got := s.String("mqtt.server"); got != "newer" {
+		t.Errorf("mqtt.server is %q", got)
+	}
+	if again := open(t, disk, config.Options{}); tree(t, again) != tree(t, s) {
+		t.Errorf("after a start:\n%s\n%s", tree(t, again), tree(t, s))
+	}
+}
