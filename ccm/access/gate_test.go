@@ -162,6 +162,11 @@ func TestWindowPace(t *testing.T) {
 		if code(g.MaySave(o)) != 429 || g.MaySave(other) != nil || g.MaySave(&access.Origin{Role: access.LAN}) != nil || g.MaySave(nil) != nil {
 			t.Error("MaySave does not agree")
 		}
+		for range 5 {
+			if g.MaySave(&access.Origin{Role: access.LAN}) != nil || g.MaySave(&access.Origin{Role: access.Host}) != nil {
+				t.Error("others are limited, too")
+			}
+		}
 		time.Sleep(time.Minute)
 		if n := burst(o, 5, "Config.Save"); n != 3 {
 			t.Errorf("%d saves a minute later", n)
@@ -171,6 +176,31 @@ func TestWindowPace(t *testing.T) {
 		}
 		if n := g.Remotes(); n > 1024 {
 			t.Errorf("%d addresses", n)
+		}
+	})
+}
+
+// TestWindowPaceKnown: when no more addresses can be remembered, one that is known
+// drives no other one out.
+func TestWindowPaceKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(t, access.Config{Window: func() bool { return true }})
+		ask := func(i int) int {
+			o := &access.Origin{Role: access.User, Remote: fmt.Sprintf("10.0.%d.%d:1", i/256, i%256)}
+			return code(g.Authorize(o, "RPC.Ping"))
+		}
+		for range 10 {
+			ask(0)
+		}
+		time.Sleep(time.Millisecond)
+		for i := range 1023 {
+			ask(i + 1)
+		}
+		if ask(5) != 0 || ask(0) != 429 {
+			t.Error("the first address was forgotten")
+		}
+		if ask(1024) != 0 || ask(0) != 0 || g.Remotes() != 1024 {
+			t.Error("the first address was not forgotten")
 		}
 	})
 }
@@ -249,6 +279,9 @@ func TestRulesBad(t *testing.T) {
 		{`[{"method":"*"}]`, "", false}, {`[{"acl":"*"}]`, "", false}, {`[{"method":5,"acl":"*"}]`, "", false}, {`[{"method":"*","acl":true}]`, "", false},
 		{`[{"method":"*","ch_type":[],"acl":"*"}]`, "", false}, {`[{"method":"*","acl":null}]`, "", false}, {`[{"method":null,"ch_type":"MQTT","acl":"*"}]`, "", false},
 		{`[{"method":"","ch_type":"MQTT","acl":"*"}]`, "", false}, {`[{"method":"*","ch_type":"","acl":"*"}]`, "", false}, {`[null]`, "", false},
+		{`[["method","*","acl","*"]]`, "", false}, {`[{"method":"*","acl":"*","x":"` + "\xff" + `"}]`, "", false},
+		{`[{"method":"*","acl":"*","x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + "}]", "", false}, {good + strings.Repeat(" ", 64<<10-len(good)), "", true},
+		{"[" + strings.Repeat(`{"method":"*","acl":"*"},`, 255) + `{"method":"*","acl":"*"}]`, "", true}, {"[" + strings.Repeat(`{"method":"*","acl":"*"},`, 256) + `{"method":"*","acl":"*"}]`, "", false},
 		{`[{"method":"*","acl":"-*","acl":"*"}]`, "", false}, {`[{"method":"*","acl":"*","\u0061cl":"*"}]`, "", false}, {`[{"x":1,"method":"*","acl":"*","x":2}]`, "", false},
 		{`[{"x":{"acl":[1,"]"]},"method":"*","acl":"*","y":null}]`, "", true}, {`[{"ch_type":"MQTT","acl":"+*"}]`, "", true},
 		{good + " " + strings.Repeat(" ", 64<<10), "", false}, {"@good", "good", false}, {good + good, "", false}, {"[" + strings.Repeat(`{"method":"*","acl":"*"},`, 300) + `{"method":"*","acl":"*"}]`, "", false},
@@ -355,6 +388,18 @@ func TestRulesLog(t *testing.T) {
 	if n := strings.Count(log.String(), "level=ERROR"); n != 4 {
 		t.Errorf("told %d times:\n%s", n, log.String())
 	}
+	synctest.Test(t, func(t *testing.T) {
+		log.Reset()
+		text = "@x" // which is read again and again
+		g := newGate(t, access.Config{Rules: func() (string, string) { return text, "" }, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		for range 10 {
+			g.Authorize(&access.Origin{Role: access.Cloud}, "X")
+			time.Sleep(time.Minute)
+		}
+		if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
+			t.Errorf("a file that cannot be read: told %d times", n)
+		}
+	})
 	newGate(t, access.Config{AllowAnonymousLAN: true, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "AllowAnonymousLAN") {
 		t.Error("the switch is not told of")

@@ -43,7 +43,7 @@ type Login struct {
 	nonces   nonces
 	failures pace
 	lockouts pace
-	judging  sync.Mutex // no guess is looked at while another is
+	judging  sync.Mutex // no answer is judged while another is
 }
 
 // NewLogin returns a Login.
@@ -171,27 +171,30 @@ func (l *Login) check(remote string, c *claim) (string, error) {
 	ha1, found := l.secret(c.user, a)
 	want := a.response(ha1, c.nonceText, c.nc, c.cnonce, c.method, c.uri)
 	right := subtle.ConstantTimeCompare([]byte(want), []byte(c.response)) == 1
-
-	l.judging.Lock()
-	defer l.judging.Unlock()
-	if l.lockouts.full(remote) { // by guesses that were made meanwhile
-		return "", errLockedOut
-	}
-	if !known || claimed != a || c.realm != l.realm() || !found || !right {
-		l.failed(remote)
-		return "", errLoginNeeded
+	right = right && found && known && claimed == a && c.realm == l.realm()
+	if r := l.judge(remote, right); r != nil {
+		return "", r
 	}
 	return c.user, nil
 }
 
-// failed counts a wrong answer. A right one takes none of them back: who knows one
-// password must not guess another one the faster for it.
-func (l *Login) failed(remote string) {
+// judge counts an answer, and refuses it if it is wrong, or comes after too many
+// wrong ones. A right one takes none of them back: who knows one password must not
+// guess another one the faster for it.
+func (l *Login) judge(remote string, right bool) *Refusal {
+	l.judging.Lock()
+	defer l.judging.Unlock()
+	if l.lockouts.full(remote) { // by answers that came meanwhile
+		return errLockedOut
+	}
+	if right {
+		return nil
+	}
 	l.failures.take(remote)
 	if l.failures.full(remote) {
 		l.lockouts.take(remote)
-		l.failures.forget(remote)
 	}
+	return errLoginNeeded
 }
 
 // secret returns the hash of the password of a user, and a meaningless one, that

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -147,6 +146,11 @@ func TestHTTPLogin(t *testing.T) {
 		{"cut", good[:len(good)-1], "POST", "/rpc", 400},
 		{"twice", good + `, nc=00000002`, "POST", "/rpc", 400},
 		{"no qop", strings.Replace(good, "qop=auth, ", "", 1), "POST", "/rpc", 400},
+		{"no user", strings.Replace(good, `"admin"`, `""`, 1), "POST", "/rpc", 400},
+		{"no realm", strings.Replace(good, `"RPC"`, `""`, 1), "POST", "/rpc", 400},
+		{"no response", good[:strings.Index(good, `response=`)] + `response=""`, "POST", "/rpc", 400},
+		{"no cnonce", strings.Replace(good, `cnonce=`, `cnonce="", x=`, 1), "POST", "/rpc", 400},
+		{"no comma", strings.Replace(good, `"RPC", uri`, `"RPC"xuri`, 1), "POST", "/rpc", 400},
 		{"no count", strings.Replace(good, "nc=00000001", "nc=00000000", 1), "POST", "/rpc", 400},
 		{"short count", strings.Replace(good, "nc=00000001", "nc=1", 1), "POST", "/rpc", 400},
 		{"long", good + ", x=" + strings.Repeat("x", 1024), "POST", "/rpc", 400},
@@ -156,11 +160,38 @@ func TestHTTPLogin(t *testing.T) {
 		}
 	}
 	challenge = l.HTTPChallenge()
-	if user, err := l.HTTP("a", strings.ReplaceAll(header("POST", "/rpc"), ", ", " ,  "), "POST", "/rpc"); user != "admin" || err != nil {
+	odd := strings.NewReplacer(", ", " ,, ", "username", "UserName", "Digest", "DIGEST ").Replace(header("POST", "/rpc"))
+	if user, err := l.HTTP("a", odd, "POST", "/rpc"); user != "admin" || err != nil {
 		t.Errorf("good: %q, %v", user, err)
 	}
 	if _, err := l.HTTP("a", header("POST", "/rpc"), "POST", "/rpc"); code(err) != 401 {
 		t.Errorf("a count that does not grow: %v", err)
+	}
+}
+
+// TestFrameLoginMD5: what is wrong even if the response is right.
+func TestFrameLoginMD5(t *testing.T) {
+	for _, c := range []struct {
+		algorithm, user, ha1 string
+		want                 int
+	}{
+		{`"MD5"`, "admin", access.Hash("admin", "RPC", "secret"), 0},
+		{`""`, "admin", access.Hash("admin", "RPC", "secret"), 0},
+		{`"SHA-512"`, "admin", access.Hash("admin", "RPC", "secret"), 401},
+		{`"SHA-256"`, "admin", access.Hash("admin", "RPC", "secret"), 401},
+		{`"md5"`, "admin", access.Hash("admin", "RPC", "secret"), 401},
+		{`5`, "admin", access.Hash("admin", "RPC", "secret"), 400},
+		{`null`, "admin", access.Hash("admin", "RPC", "secret"), 400},
+		{`"MD5"`, "ghost", access.Hash("ghost", "", ""), 401}, // what is computed for users that there are not
+		{`"MD5"`, "ghost", "", 401},
+	} {
+		l := house(access.MD5)
+		l.Hand(7)
+		auth := fmt.Sprintf(`{"realm":"RPC","username":%q,"nonce":7,"cnonce":9,"algorithm":%s,"response":%q}`,
+			c.user, c.algorithm, access.Hash(c.ha1, "7", "1", "9", "auth", access.Hash("dummy_method", "dummy_uri")))
+		if _, err := l.Frame("a", []byte(auth)); code(err) != c.want {
+			t.Errorf("%s %s: %v, want %d", c.algorithm, c.user, err, c.want)
+		}
 	}
 }
 
@@ -250,25 +281,61 @@ func TestLockout(t *testing.T) {
 	})
 }
 
-// TestP4Parallel: guesses that are made at once are no more than five.
+// TestP4Parallel: guesses that are made at once are no more than five, however long
+// it takes to read the passwords.
 func TestP4Parallel(t *testing.T) {
-	l := house(access.SHA256)
-	var guesses [][]byte
-	for range 60 {
-		guesses = append(guesses, answer(t, l, "admin", "x"))
-	}
-	var looked atomic.Int32
-	var all sync.WaitGroup
-	for _, guess := range guesses {
-		all.Go(func() {
-			if _, err := l.Frame("192.0.2.7:1", guess); code(err) == 401 {
-				looked.Add(1)
+	for range 400 { // two guesses are seldom judged at the same moment
+		synctest.Test(t, func(t *testing.T) {
+			l := access.NewLogin(access.LoginConfig{File: func() ([]byte, error) {
+				time.Sleep(time.Second) // until all guesses are here
+				return []byte(access.HTDigest("admin", "RPC", "secret", access.SHA256)), nil
+			}})
+			var looked atomic.Int32
+			for range 60 {
+				guess := answer(t, l, "admin", "x")
+				go func() {
+					if _, err := l.Frame("192.0.2.7:1", guess); code(err) == 401 {
+						looked.Add(1)
+					}
+				}()
+			}
+			time.Sleep(time.Minute)
+			if n := looked.Load(); n != 5 {
+				t.Errorf("%d guesses were looked at", n)
 			}
 		})
 	}
-	all.Wait()
-	if n := looked.Load(); n != 5 {
-		t.Errorf("%d guesses were looked at", n)
+}
+
+// TestLockoutNonce: a login that comes too early does not use its nonce up.
+func TestLockoutNonce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := house(access.SHA256)
+		for range 5 {
+			enter(t, l, "a", "admin", "x")
+		}
+		time.Sleep(30 * time.Second)
+		auth := answer(t, l, "admin", "secret")
+		if _, err := l.Frame("a", auth); code(err) != 429 {
+			t.Error(err)
+		}
+		time.Sleep(30 * time.Second)
+		if _, err := l.Frame("a", auth); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestSameAddress: the ways to write an address are one for those who guess.
+func TestSameAddress(t *testing.T) {
+	for _, c := range [][2]string{{"[::ffff:192.0.2.7]:1", "192.0.2.7:2"}, {"[fe80::1%eth0]:1", "[fe80::1%eth1]:2"}, {"[FE80::1]:1", "fe80::1"}, {"UART0", "UART0"}} {
+		l := house(access.SHA256)
+		for range 5 {
+			enter(t, l, c[0], "admin", "x")
+		}
+		if got := enter(t, l, c[1], "admin", "secret"); got != 429 {
+			t.Errorf("%q after %q: %d", c[1], c[0], got)
+		}
 	}
 }
 
@@ -389,15 +456,36 @@ func TestSilentLogin(t *testing.T) {
 
 func second(_ string, err error) error { return err }
 
-// TestRemotes: as many addresses as may be are remembered.
+// TestRemotes: as many addresses as may be are remembered, and the one that was
+// heard of the longest ago is forgotten first.
 func TestRemotes(t *testing.T) {
-	l := house(access.SHA256)
-	for i := range 3000 {
-		enter(t, l, fmt.Sprintf("192.0.%d.%d:1", i/256, i%256), "admin", "x")
-	}
-	if n := l.Remotes(); n != 1024 {
-		t.Errorf("%d addresses", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		l := house(access.SHA256)
+		address := func(i int) string { return fmt.Sprintf("192.0.%d.%d:1", i/256, i%256) }
+		for i := range 1024 {
+			for range 5 {
+				enter(t, l, address(i), "admin", "x")
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if got := enter(t, l, address(0), "admin", "secret"); got != 429 {
+			t.Errorf("the first of 1024: %d", got)
+		}
+		for range 5 {
+			enter(t, l, "198.51.100.1:1", "admin", "x")
+		}
+		for i, want := range map[int]int{0: 0, 1: 429, 1023: 429} {
+			if got := enter(t, l, address(i), "admin", "secret"); got != want {
+				t.Errorf("address %d: %d, want %d", i, got, want)
+			}
+		}
+		for i := range 2000 {
+			enter(t, l, address(i), "admin", "x")
+		}
+		if n := l.Remotes(); n != 1024 {
+			t.Errorf("%d addresses", n)
+		}
+	})
 }
 
 // line returns a line of n bytes.
@@ -426,6 +514,9 @@ func TestFile(t *testing.T) {
 		{"behind a long line", line(300) + good, nil, 0},
 		{"twice, the first counts", good + access.HTDigest("admin", "RPC", "other", access.SHA256), nil, 0},
 		{"twice, the second does not", access.HTDigest("admin", "RPC", "other", access.SHA256) + good, nil, 401},
+		{"another realm, the same hash", strings.Replace(good, ":RPC:", ":X:", 1), nil, 401},
+		{"another realm before", access.HTDigest("admin", "X", "other", access.SHA256) + good, nil, 0},
+		{"of both hashes", access.HTDigest("admin", "RPC", "secret", access.MD5) + good, nil, 0},
 		{"a hash cut", strings.TrimSpace(good)[:40], nil, 401},
 		{"four fields", strings.TrimSpace(good) + ":x\n", nil, 401},
 		{"ends at 8 KiB", filled(good, 8<<10), nil, 0},
@@ -460,7 +551,7 @@ func TestAnswerBad(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	for _, text := range []string{"", "Basic", `Digest realm="x"`, `Digest realm="x", nonce="5", algorithm=MD5`, `Digest nonce="5", qop="auth", algorithm=X`} {
+	for _, text := range []string{"", "Basic", `Digest realm="x"`, `Digest realm="x", qop="auth", algorithm=MD5`, `Digest realm="x", nonce="5", algorithm=MD5`, `Digest nonce="5", qop="auth", algorithm=X`} {
 		if _, err := access.AnswerHTTP(text, "a", "b", "GET", "/"); err != access.ErrChallenge {
 			t.Errorf("%q: %v", text, err)
 		}

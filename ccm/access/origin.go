@@ -51,7 +51,7 @@ type Origin struct {
 // Loopback reports whether the other end is a program on this machine.
 func (o *Origin) Loopback() bool {
 	a, err := netip.ParseAddr(remoteHost(o.Remote))
-	return err == nil && a.Unmap().IsLoopback()
+	return err == nil && a.IsLoopback()
 }
 
 // remoteHost returns the host of an address: without port and zone.

@@ -47,13 +47,6 @@ func (p *pace) full(remote string) bool {
 	return len(p.recent(remote, time.Now())) >= p.max
 }
 
-// forget forgets an address.
-func (p *pace) forget(remote string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.table, remote)
-}
-
 // recent returns the times that still count. The lock is held.
 func (p *pace) recent(remote string, now time.Time) []time.Time {
 	times := p.table[remote]

@@ -75,7 +75,7 @@ func (g *Gate) ruleSet() (ruleSet, rulesState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	source := [2]string{inline, file}
-	if c.source != source || c.read.IsZero() || !isInline(inline) && time.Since(c.read) >= rulesTime {
+	if c.source != source || c.read.IsZero() || time.Since(c.read) >= rulesTime {
 		c.source, c.read = source, time.Now()
 		c.fault = g.readRules(inline, file)
 		g.tell(c.fault)

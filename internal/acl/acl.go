@@ -73,9 +73,6 @@ func step(at []bool, name string, c byte) {
 // least.
 func run(at []bool, name string, slashes, last bool) {
 	before := at[0] // what at[k-1] was
-	if last {
-		at[0] = false
-	}
 	for k := 1; k <= len(name); k++ {
 		now := at[k]
 		longer := (before || at[k-1]) && (slashes || name[k-1] != '/')

@@ -38,6 +38,8 @@ func TestMatch(t *testing.T) {
 		{"abc$", "abc", true}, {"abc$", "abc$", false}, {"a*$", "ab", true}, {"a[b]", "a[b]", true}, {"a#", "ab", false}, {`a\*`, `a\b`, true},
 		{"wifi.*", "wifi.", false}, {"wifi.*", "wifi.sta.ssid", true}, {"wifi", "wifi.sta", false}, {" a", "a", false},
 		{"*.*.x", "a.b.x", true}, {"*a*b*c", "xaybzc", true}, {"*a*b*c", "xaybz", false}, {"é*", "éa", true},
+		{"az", "AZ", true}, {"@[", "`{", false}, {strings.Repeat("a", 128), strings.Repeat("A", 128), true},
+		{strings.Repeat("a", 129), strings.Repeat("A", 129), true}, {"*a", strings.Repeat("a", 4096), true},
 	} {
 		if got := acl.Match(c.pattern, c.name); got != c.want {
 			t.Errorf("Match(%q, %q) = %v", c.pattern, c.name, got)
