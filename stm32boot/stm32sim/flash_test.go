@@ -187,6 +187,8 @@ func TestTimes(t *testing.T) {
 					}
 				}
 				takes("a block", c.block, func() { h.writeMemory(start, image(256)) })
+				word := c.block * max(4, time.Duration(chip.WriteAlign)) / 256
+				takes("4 bytes, in the middle of a word if it is longer", word, func() { h.writeMemory(start+260, image(4)) })
 				takes("reading", 0, func() { h.readMemory(start, 256) })
 				last := chip.PageCount() - 1
 				if chip.EraseCmd == stm32boot.CmdErase {

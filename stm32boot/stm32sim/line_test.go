@@ -56,6 +56,23 @@ func TestBits(t *testing.T) {
 	})
 }
 
+// TestTurnaround: it passes when the direction changes, not with every write.
+func TestTurnaround(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line := stm32sim.NewLine(stm32sim.LineOptions{Turnaround: time.Millisecond})
+		defer line.Close()
+		begin := time.Now()
+		for _, end := range []*stm32sim.End{line.Client(), line.Client(), line.Target(), line.Target(), line.Client()} {
+			if _, err := end.Write([]byte{1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(begin); took != 3*time.Millisecond || line.Stats().Turns != 3 {
+			t.Errorf("%v, %d turns", took, line.Stats().Turns)
+		}
+	})
+}
+
 // TestTargetPace: a target on a port without a speed can take the time itself.
 func TestTargetPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

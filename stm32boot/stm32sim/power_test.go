@@ -217,6 +217,23 @@ func TestResetWhileErasing(t *testing.T) {
 	})
 }
 
+// TestPowerCutIsOnce: a failure of the power disarms all of its counters.
+func TestPowerCutIsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		target, h := connect(t, stm32sim.Options{})
+		target.CutPower(stm32sim.PowerCut{Sent: 1, Received: 12, Programmed: 4, Erased: 1, Restore: time.Second})
+		h.expect(command(stm32boot.CmdGet), ack)
+		h.quiet()
+		h.expect([]byte{stm32boot.Init}, ack)
+		h.writeMemory(start, image(256))
+		h.expect(command(stm32boot.CmdErase), ack)
+		h.expect(counted([]byte{0}), ack)
+		if n := target.Stats().PowerCuts; n != 1 {
+			t.Errorf("%d power cuts", n)
+		}
+	})
+}
+
 // TestPower takes the power away and gives it back.
 func TestPower(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

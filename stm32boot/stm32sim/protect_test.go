@@ -22,8 +22,12 @@ func TestReadoutProtection(t *testing.T) {
 }
 
 func testLevel(t *testing.T, id uint16, level int) {
-	target, h := connect(t, stm32sim.Options{ID: id, RDP: level, Image: image(512)})
+	target, h := connect(t, stm32sim.Options{ID: id, RDP: level, Image: image(512), WriteProtect: []int{0}})
 	chip := target.Chip()
+	last := chip.FlashStart + chip.FlashSize - 4 // in the other bank, if there are two
+	if err := target.Poke(last, image(4)); err != nil {
+		t.Fatal(err)
+	}
 	h.expect(command(stm32boot.CmdGetID), ack, 1, byte(id>>8), byte(id), ack)
 	want := byte(ack)
 	if level > 0 {
@@ -55,8 +59,8 @@ func testLevel(t *testing.T, id uint16, level int) {
 	if data, _ := target.Peek(chip.DataFlash.Addr, int(chip.DataFlash.Size)); len(bytes.Trim(data, "\x00")) > 0 {
 		t.Error("the data EEPROM survived")
 	}
-	if target.RDP() != 0 {
-		t.Errorf("level %d", target.RDP())
+	if target.RDP() != 0 || target.WriteProtected(chip.FlashStart) {
+		t.Errorf("level %d, write protected: %t", target.RDP(), target.WriteProtected(chip.FlashStart))
 	}
 	h.expect(command(stm32boot.CmdGet)) // it was reset
 	h.expect([]byte{stm32boot.Init}, ack)
@@ -173,6 +177,9 @@ func TestOptionBytes(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				target, h := connect(t, stm32sim.Options{ID: c.id})
 				options := target.Chip().OptionBytes[0]
+				if err := target.Poke(options.Addr+8, []byte{0, 0xFF}); err != nil { // from before
+					t.Fatal(err)
+				}
 				h.writeMemory(options.Addr, c.data)
 				h.expect([]byte{stm32boot.Init}, ack)
 				if target.RDP() != c.level {

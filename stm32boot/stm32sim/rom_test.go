@@ -261,13 +261,14 @@ func TestMemory(t *testing.T) {
 func TestMemoryOfF4AndL0(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, h := connect(t, stm32sim.Options{ID: 0x431, BootID: 0xD1})
-		short := func(addr uint32) {
+		short := func(addr uint32, n byte) {
 			h.expect(command(cmdRead), ack)
 			h.expect(address(addr), ack)
-			h.expect([]byte{1, 0xFE}, nack)
+			h.expect([]byte{n - 1, ^(n - 1)}, nack)
 		}
-		short(0x1FFF7A22)
-		short(0x1FFF7A10)
+		short(0x1FFF7A22, 2)
+		short(0x1FFF7A10, 12)
+		short(0x1FFF7A00, 255)
 		if got := h.readMemory(0x1FFF7A00, 256); !bytes.Equal(got[0x22:0x24], []byte{0, 2}) {
 			t.Errorf("flash size % X", got[0x22:0x24])
 		}
