@@ -417,6 +417,7 @@ func TestFlashBadFiles(t *testing.T) {
 		{"far.zip", nil, "--sig-req-mask 1", "ccm bundle inspect shows the signatures"},
 		{"bad.zip", pattern(100), "", "is it a bundle? If so it is damaged"},
 		{"fw.bin", pattern(8), "--rst ctl:/no/such", "/no/such/port"},
+		{"fw.bin", pattern(8), "--rst gpio:0/17 --boot0 gpio:0/27", "/no/such/port"},
 	} {
 		path := filepath.Join(dir, c.name)
 		if c.data != nil || strings.HasPrefix(c.name, "empty") {

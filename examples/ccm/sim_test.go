@@ -207,6 +207,8 @@ func TestSimSocketLeftBehind(t *testing.T) {
 	if d, err := listenPins(t.Context(), path); err == nil {
 		d.Close()
 		t.Error("a file was replaced")
+	} else if !strings.Contains(err.Error(), "it is a file: give another path") {
+		t.Error(err)
 	}
 	if string(mustRead(t, path)) != "precious" {
 		t.Error("the file is gone")

@@ -49,7 +49,7 @@ func (l Line) String() string { return fmt.Sprintf("line %s of %s", l.Name, l.Ch
 // number returns the number of the line, if it is given by that.
 func (l Line) number() (uint32, bool) {
 	n, err := strconv.ParseUint(l.Name, 10, 32)
-	return uint32(n), err == nil && allDigits(l.Name)
+	return uint32(n), err == nil
 }
 
 // allDigits reports whether text is a plain number.

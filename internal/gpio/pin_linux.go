@@ -15,8 +15,7 @@ import (
 const (
 	setConfig = 0xC110B40D // GPIO_V2_LINE_SET_CONFIG_IOCTL
 
-	flagUsed       = 1 << 0 // GPIO_V2_LINE_FLAG_...
-	flagInput      = 1 << 2
+	flagInput      = 1 << 2 // GPIO_V2_LINE_FLAG_...
 	flagOutput     = 1 << 3
 	flagOpenDrain  = 1 << 6
 	flagOpenSource = 1 << 7
@@ -48,9 +47,6 @@ func open(c Config, sys system) (*Pin, error) {
 	info, err := find(sys, chip, c.Line)
 	if err != nil {
 		return nil, err
-	}
-	if info.Flags&flagUsed != 0 {
-		return nil, busy(c.Line, info)
 	}
 	p := &Pin{line: c.Line, sys: sys}
 	if err := p.take(chip, info, c.Consumer); err != nil {

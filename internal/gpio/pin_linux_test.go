@@ -54,7 +54,7 @@ func TestNumbers(t *testing.T) {
 // fakeLine is a line of a fakeChip.
 type fakeLine struct {
 	name, user string
-	flags      uint64 // but for flagUsed
+	flags      uint64 // but for that of a line in use
 	high       bool
 }
 
@@ -129,7 +129,7 @@ func (f *fakeChip) chipIoctl(number uint, argument any) error {
 		copy(a.Consumer[:], l.user)
 		a.Flags = l.flags
 		if l.user != "" {
-			a.Flags |= flagUsed
+			a.Flags |= 1 // GPIO_V2_LINE_FLAG_USED
 		}
 		return nil
 	case *unix.GPIOV2LineRequest:
@@ -298,9 +298,22 @@ func TestSearchEnds(t *testing.T) {
 	}
 }
 
+// TestCountEnds gives one that has all lines but the one that is wanted.
+func TestCountEnds(t *testing.T) {
+	_, err := open(Config{Line: Line{"/dev/gpiochip0", "99999"}}, endless{newChip()})
+	if !errors.Is(err, ErrNoLine) || !strings.Contains(err.Error(), "lines 0 to 4095") {
+		t.Error(err)
+	}
+}
+
 type endless struct{ *fakeChip }
 
-func (endless) ioctl(int, uint, any) error { return nil }
+func (endless) ioctl(_ int, _ uint, argument any) error {
+	if info, is := argument.(*unix.GPIOV2LineInfo); is && info.Offset == 99999 {
+		return unix.EINVAL
+	}
+	return nil
+}
 
 // TestKernel asks the kernel of this machine about files that are no GPIO chips.
 func TestKernel(t *testing.T) {
