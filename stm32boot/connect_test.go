@@ -25,6 +25,7 @@ func TestConnectStates(t *testing.T) {
 		"Get refused":         func(r *rom) { r.spoil = flip(2) },
 		"Get answer damaged":  func(r *rom) { r.alter = damage(3, 1) },
 		"list damaged":        func(r *rom) { r.alter = damage(3, 5) },
+		"list damaged later":  func(r *rom) { r.alter = damage(8, 5) },
 		"id damaged":          func(r *rom) { r.alter = damage(6, 2) },
 		"waits for address":   func(r *rom) { r.synced = true; r.address(r.write) },
 		"inside address":      func(r *rom) { r.synced = true; r.address(r.write); r.in = []byte{8, 0, 1} },

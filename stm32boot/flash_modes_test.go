@@ -337,6 +337,26 @@ func TestReadRefused(t *testing.T) {
 	}
 }
 
+// TestMuteForLong: a target that stays mute after a reset too is reset again.
+func TestMuteForLong(t *testing.T) {
+	image := stm32boot.Image{at(0, noise(1, 10000))}
+	onRig(t, stm32sim.Options{ID: 0x410}, stm32sim.LineOptions{Baud: 115200}, func(r *rig) {
+		muted := false
+		opts := stm32boot.FlashOptions{Progress: func(p stm32boot.Progress) {
+			if muted || p.Phase != stm32boot.PhaseWrite || p.Done < 5000 {
+				return
+			}
+			muted = true
+			r.line.SetFaults(stm32sim.Faults{}, stm32sim.Faults{Drop: 1})
+			time.AfterFunc(time.Minute, func() { r.line.SetFaults(stm32sim.Faults{}, stm32sim.Faults{}) })
+		}}
+		res := r.mustFlash(image, opts, blankFlash(r.chip, image...))
+		if res.Escalations < 2 {
+			t.Errorf("%d resets", res.Escalations)
+		}
+	})
+}
+
 // TestWriteProtected: on F1 the target acknowledges and does nothing. Flash says so,
 // and where.
 func TestWriteProtected(t *testing.T) {

@@ -22,7 +22,7 @@ type Journal interface {
 const saveEvery = time.Second
 
 // load returns what the journal says of the target. A record that makes no
-// sense is like one of an unknown image: nothing in the flash can be trusted.
+// sense says nothing, like none.
 func load(j Journal) (State, error) {
 	if j == nil {
 		return State{}, nil
@@ -33,7 +33,7 @@ func load(j Journal) (State, error) {
 	}
 	s, err := ParseState(b)
 	if err != nil {
-		return State{Step: StepErase}, nil
+		return State{}, nil
 	}
 	return s, nil
 }
