@@ -29,12 +29,20 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	}
 	c := &Client{cfg: cfg, link: link{port: cfg.Port}}
 	if err := c.connect(ctx); err != nil {
-		if left := c.leave(ctx); left != nil {
-			err = errors.Join(err, left)
-		}
-		return nil, err
+		return nil, both(err, c.leave(ctx))
 	}
 	return c, nil
+}
+
+// both joins an error and what failed afterwards, which may be the same again.
+func both(err, left error) error {
+	switch {
+	case left == nil, strings.Contains(err.Error(), left.Error()):
+		return err
+	case strings.Contains(left.Error(), err.Error()):
+		return left
+	}
+	return errors.Join(err, left)
 }
 
 func (c *Client) connect(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -144,6 +145,35 @@ func TestConnectPins(t *testing.T) {
 type pinFunc func(high bool) error
 
 func (f pinFunc) Set(high bool) error { return f(high) }
+
+// TestConnectPinsFail: each error of a line is told once.
+func TestConnectPinsFail(t *testing.T) {
+	const boot, reset = "stm32boot: boot0 pin: EOF", "stm32boot: reset pin: EOF"
+	for name, row := range map[string]struct {
+		boot, reset error
+		want        string
+	}{
+		"boot0": {io.EOF, nil, boot},
+		"reset": {nil, io.EOF, reset},
+		"both":  {io.EOF, io.EOF, boot + "\n" + reset},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			fail := func(err error) Pin { return pinFunc(func(bool) error { return err }) }
+			_, err := Connect(t.Context(), Config{Port: newROM(0x410), Boot0: fail(row.boot), Reset: fail(row.reset)})
+			if err == nil || err.Error() != row.want || !errors.Is(err, io.EOF) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newROM(0x410)
+		r.alter = func([]byte) []byte { return nil }
+		_, err := Connect(t.Context(), Config{Port: r, Leave: func(context.Context) error { return io.EOF }})
+		if !errors.Is(err, ErrNoSync) || !errors.Is(err, io.EOF) {
+			t.Errorf("nobody answers, and it cannot be left: %v", err)
+		}
+	})
+}
 
 // TestConnectHooks: Enter and Leave replace the pins, and Leave runs even when
 // the context is cancelled.

@@ -28,10 +28,20 @@ func (c *Client) enter(ctx context.Context) error {
 		return c.settle(ctx, quietTime)
 	}
 	c.link.stats.Resets++
-	if err := errors.Join(c.pulse(ctx), c.reset(false)); err != nil {
+	if err := c.restart(ctx); err != nil {
 		return err
 	}
 	return c.settle(ctx, c.cfg.BootDelay)
+}
+
+// restart holds the chip in reset for a while and lets it run, even if the first
+// failed, whose error counts then.
+func (c *Client) restart(ctx context.Context) error {
+	err := c.pulse(ctx)
+	if up := c.reset(false); err == nil {
+		err = up
+	}
+	return err
 }
 
 // settle waits for d and throws away what comes meanwhile.
@@ -61,7 +71,7 @@ func (c *Client) leave(ctx context.Context) error {
 	}
 	err := c.boot0(false)
 	if c.cfg.Reset != nil {
-		err = errors.Join(err, c.pulse(ctx), c.reset(false))
+		err = errors.Join(err, c.restart(ctx))
 	}
 	return err
 }

@@ -102,7 +102,7 @@ func (p *Plan) Warnings() (warnings []string) {
 		warnings = append(warnings, fmt.Sprintf("%d bytes beside the image, in %d of its pages, will be lost", lost, pages))
 	}
 	if others := p.Chip.PageCount() - len(p.Pages); others > 0 && (p.MassErase || p.everything()) {
-		warnings = append(warnings, fmt.Sprintf("%d pages that the image does not touch will be erased", others))
+		warnings = append(warnings, fmt.Sprintf("%s that the image does not touch will be erased", pageCount(others)))
 	}
 	return warnings
 }
@@ -129,7 +129,7 @@ func (p *Plan) String() string {
 		}
 	}
 	fmt.Fprintf(&b, "chip    %v, %d KiB of flash\n", p.Chip, p.Chip.FlashSize>>10)
-	fmt.Fprintf(&b, "image   %d bytes in %d pages, sha256 %x\n", bytes, len(p.Pages), p.Image[:8])
+	fmt.Fprintf(&b, "image   %d bytes in %s, sha256 %x\n", bytes, pageCount(len(p.Pages)), p.Image[:8])
 	if p.Resumed {
 		fmt.Fprintf(&b, "resume  interrupted in step %v\n", p.journal.Step)
 	}
@@ -178,5 +178,13 @@ func (p *Plan) eraseText() string {
 	for range q.toErase() {
 		pages++
 	}
-	return fmt.Sprintf("%s%d pages", upTo, pages)
+	return upTo + pageCount(pages)
+}
+
+// pageCount returns "1 page" or "n pages".
+func pageCount(n int) string {
+	if n == 1 {
+		return "1 page"
+	}
+	return fmt.Sprintf("%d pages", n)
 }
