@@ -53,7 +53,6 @@ func NewConn(f Framer, o *ConnOptions) *Conn {
 	c.out.init(c.opts.WriteQueue)
 	c.lane.init(c.opts.QueueLen)
 	c.cache.init(!c.opts.NoReplyCache)
-	c.owed.zero = make(chan struct{}, 1)
 	return c
 }
 
@@ -133,12 +132,26 @@ func (c *Conn) drain() {
 	c.calls.close()
 	t := time.NewTimer(drainTime)
 	defer t.Stop()
-	if !c.owed.settled() {
-		select {
-		case <-c.owed.zero:
-		case <-c.done:
-		case <-t.C:
-		}
+	select {
+	case <-c.owed.settled():
+	case <-c.done:
+	case <-t.C:
+	}
+}
+
+// Quiet waits until nothing is owed to the peer: all that it has asked for has been
+// answered, except what was detached, and every frame has been given to the framer.
+// It returns the error of ctx if that ends before, and ErrClosed if the connection
+// does. A handler that does not run beside its lane must not call it, as its own
+// answer is owed.
+func (c *Conn) Quiet(ctx context.Context) error {
+	select {
+	case <-c.owed.settled():
+		return nil
+	case <-c.done:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

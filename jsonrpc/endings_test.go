@@ -56,6 +56,43 @@ func TestRetriesWithinTimeout(t *testing.T) {
 	})
 }
 
+// Quiet waits for the answers that the peer is owed, also on a line that takes none.
+func TestQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mux := sumMux()
+		mux.HandleFunc("Slow", func(context.Context, *jsonrpc.Response, *jsonrpc.Request) { time.Sleep(time.Second) })
+		b := newBare(t, nil, nil, &jsonrpc.ConnOptions{Handler: mux})
+		quiet := func(limit, want time.Duration, wantErr error) {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			start := time.Now()
+			if err := b.conn.Quiet(ctx); !errors.Is(err, wantErr) || time.Since(start) != want {
+				t.Errorf("%v after %v, want %v after %v", err, time.Since(start), wantErr, want)
+			}
+		}
+		synctest.Wait()
+		quiet(time.Minute, 0, nil)
+		b.send(`{"id":1,"method":"Slow"}` + "\n" + `{"id":2,"method":"Slow"}` + "\n")
+		synctest.Wait()
+		quiet(1500*time.Millisecond, 1500*time.Millisecond, context.DeadlineExceeded)
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() { quiet(time.Minute, 500*time.Millisecond, nil) })
+		}
+		both.Wait()
+		b.want("both", `{"id":1,"result":null}`, `{"id":2,"result":null}`)
+		b.end.Stall(true)
+		b.send(`{"id":3,"method":"Slow"}` + "\n")
+		synctest.Wait()
+		quiet(3*time.Second, 3*time.Second, context.DeadlineExceeded)
+		b.end.Stall(false)
+		quiet(time.Minute, 0, nil)
+		b.close()
+		b.conn.Quiet(t.Context())
+	})
+}
+
 // A handler that waits for its turn to call does not keep the lane.
 func TestWindowLeavesLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
