@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"github.com/ccmkit/ccmkit/internal/wpa"
 )
 
 // Rules of the network (spec/mos-rpc.md 5.2, rulings D5). The words are those of
 // Mongoose OS, which tools show.
-
-// defaultPass is the passphrase that every device had.
-const defaultPass = "Mongoose"
 
 // wifiRule checks what is needed to come back on the network after a reboot.
 func wifiRule(v View) error {
@@ -30,11 +29,10 @@ func wifiRule(v View) error {
 
 func stationRule(v View, sta string) error {
 	name := "STA" + strings.TrimPrefix(sta, "wifi.sta")
-	if n := len(v.String(sta + ".ssid")); n < 1 || n > 32 {
+	if !wpa.ValidSSID(v.String(sta + ".ssid")) {
 		return fmt.Errorf("%s SSID must be between 1 and 32 chars", name)
 	}
-	pass := v.String(sta + ".pass")
-	if pass != "" && len(pass) != 5 && len(pass) != 13 && !validPass(pass) { // 5 and 13 are WEP
+	if pass := v.String(sta + ".pass"); pass != "" && !wpa.ValidKey(pass) {
 		return fmt.Errorf("%s password must be between 8 and 63 chars", name)
 	}
 	if v.String(sta+".ip") == "" {
@@ -66,10 +64,10 @@ var (
 )
 
 func accessPointRule(v View) error {
-	if n := len(v.String("wifi.ap.ssid")); n < 1 || n > 32 {
+	if !wpa.ValidSSID(v.String("wifi.ap.ssid")) {
 		return errAPSSID
 	}
-	if pass := v.String("wifi.ap.pass"); pass != "" && !validPass(pass) {
+	if pass := v.String("wifi.ap.pass"); pass != "" && !wpa.ValidPassphrase(pass) {
 		return errAPPass
 	}
 	ip, err := netip.ParseAddr(v.String("wifi.ap.ip"))
@@ -86,15 +84,6 @@ func accessPointRule(v View) error {
 		}
 	}
 	return nil
-}
-
-// validPass reports whether WPA takes a passphrase: 8 to 63 characters, or a key of
-// 64 hexadecimal digits.
-func validPass(pass string) bool {
-	if len(pass) == 64 {
-		return strings.Trim(pass, "0123456789abcdefABCDEF") == ""
-	}
-	return 8 <= len(pass) && len(pass) <= 63
 }
 
 // network returns the network of an address and a netmask, which must be ones and

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/ccmkit/ccmkit/internal/fsx"
+	"github.com/ccmkit/ccmkit/internal/wpa"
 )
 
 // SaveOptions say what to save.
@@ -77,7 +78,7 @@ func (s *Store) validate() error {
 			return &ruleError{err}
 		}
 	}
-	if !s.oldAP && v.Bool("wifi.ap.enable") && v.String("wifi.ap.pass") == defaultPass {
+	if !s.oldAP && v.Bool("wifi.ap.enable") && v.String("wifi.ap.pass") == wpa.Default {
 		return &ruleError{errDefaultPass}
 	}
 	return nil

@@ -29,7 +29,7 @@ var ip = netip.MustParseAddr
 
 // ap is the setting of the manual's access point.
 var ap = wifi.AP{
-	Enable: true, SSID: "Mongoose_A1B2C3", Password: "Mongoose", Channel: 6, MaxConnections: 10,
+	Enable: true, SSID: "Mongoose_A1B2C3", Password: "passphrase", Channel: 6, MaxConnections: 10,
 	IP: ip("192.168.4.1"), Netmask: ip("255.255.255.0"), Gateway: ip("192.168.4.1"),
 	DHCPStart: ip("192.168.4.2"), DHCPEnd: ip("192.168.4.100"),
 }

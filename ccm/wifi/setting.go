@@ -3,15 +3,12 @@ package wifi
 import (
 	"fmt"
 	"net/netip"
+
+	"github.com/ccmkit/ccmkit/internal/wpa"
 )
 
-// Bounds of the settings, in bytes and as Mongoose OS has them (mos-rpc.md section
-// 5.2).
+// Bounds of the settings, as Mongoose OS has them (mos-rpc.md section 5.2).
 const (
-	maxSSID        = 31
-	minPassword    = 5 // of WEP; WPA wants 8
-	minAPPassword  = 8
-	maxPassword    = 63
 	maxChannel     = 196
 	maxConnections = 255
 )
@@ -20,8 +17,8 @@ const (
 // enabled.
 type Station struct {
 	Enable   bool
-	SSID     string   // 1 to 31 bytes
-	Password Password // empty for an open network, or 5 to 63 bytes
+	SSID     string   // 1 to 32 bytes
+	Password Password // empty for an open network; 8 to 63 bytes or 64 hexadecimal digits for WPA; 5 or 13 for WEP
 
 	// IP, Netmask and Gateway are for an address that is not given by DHCP. All
 	// are zero, or IP and Netmask are set and Gateway may be; all are IPv4.
@@ -35,8 +32,8 @@ type Station struct {
 // is not enabled.
 type AP struct {
 	Enable         bool
-	SSID           string   // 1 to 31 bytes
-	Password       Password // empty for an open one, or 8 to 63 bytes
+	SSID           string   // 1 to 32 bytes
+	Password       Password // empty for an open one, or 8 to 63 bytes or 64 hexadecimal digits
 	Channel        int      // 0 = the backend chooses
 	Hidden         bool     // does not tell its SSID
 	MaxConnections int      // 0 = the backend chooses
@@ -52,8 +49,11 @@ func (s Station) Validate() error {
 	if !s.Enable {
 		return nil
 	}
-	if err := validNames("Station", s.SSID, s.Password, minPassword); err != nil {
-		return err
+	switch {
+	case !wpa.ValidSSID(s.SSID):
+		return invalid("Station.SSID", ssidRule)
+	case s.Password != "" && !wpa.ValidKey(string(s.Password)):
+		return invalid("Station.Password", "must be empty, 8 to 63 bytes, 64 hexadecimal digits, or 5 or 13 bytes")
 	}
 	if !s.IP.IsValid() {
 		if s.Netmask.IsValid() || s.Gateway.IsValid() {
@@ -62,7 +62,7 @@ func (s Station) Validate() error {
 	} else if err := s.validAddresses(); err != nil {
 		return err
 	}
-	if s.Nameserver.IsValid() && s.Nameserver.IsUnspecified() {
+	if s.Nameserver.IsValid() && (s.Nameserver.IsUnspecified() || s.Nameserver.Zone() != "") {
 		return invalid("Station.Nameserver", "is no address of a server")
 	}
 	return nil
@@ -87,8 +87,13 @@ func (a AP) Validate() error {
 	if !a.Enable {
 		return nil
 	}
-	if err := validNames("AP", a.SSID, a.Password, minAPPassword); err != nil {
-		return err
+	switch {
+	case !wpa.ValidSSID(a.SSID):
+		return invalid("AP.SSID", ssidRule)
+	case a.Password == wpa.Default:
+		return invalid("AP.Password", "is the one that all devices had")
+	case a.Password != "" && !wpa.ValidPassphrase(string(a.Password)):
+		return invalid("AP.Password", "must be empty, 8 to 63 bytes or 64 hexadecimal digits")
 	}
 	net, err := network("AP", a.IP, a.Netmask)
 	switch {
@@ -106,16 +111,6 @@ func (a AP) Validate() error {
 		return invalid("AP.DHCPEnd", "is not in the net of IP")
 	case a.DHCPEnd.Less(a.DHCPStart):
 		return invalid("AP.DHCPEnd", "is below DHCPStart")
-	}
-	return nil
-}
-
-func validNames(what, ssid string, password Password, least int) error {
-	if len(ssid) < 1 || len(ssid) > maxSSID {
-		return invalid(what+".SSID", fmt.Sprintf("must be 1 to %d bytes", maxSSID))
-	}
-	if n := len(password); n > 0 && (n < least || n > maxPassword) {
-		return invalid(what+".Password", fmt.Sprintf("must be empty or %d to %d bytes", least, maxPassword))
 	}
 	return nil
 }
@@ -146,5 +141,7 @@ func MaskBits(netmask netip.Addr) (bits int, ok bool) {
 	}
 	return bits, mask == 0 && bits > 0
 }
+
+const ssidRule = "must be 1 to 32 bytes"
 
 func invalid(field, why string) error { return fmt.Errorf("%w: %s %s", ErrInvalid, field, why) }

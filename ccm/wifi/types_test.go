@@ -106,12 +106,13 @@ func TestValidateStation(t *testing.T) {
 	}{
 		{"", func(*wifi.Station) {}},
 		{"", func(s *wifi.Station) { *s = wifi.Station{Password: "1"} }},
-		{"", func(s *wifi.Station) { s.SSID = strings.Repeat("s", 31) }},
-		{"Station.SSID", func(s *wifi.Station) { s.SSID = strings.Repeat("s", 32) }},
+		{"", func(s *wifi.Station) { s.SSID = strings.Repeat("s", 32) }},
+		{"Station.SSID", func(s *wifi.Station) { s.SSID = strings.Repeat("s", 33) }},
 		{"Station.SSID", func(s *wifi.Station) { s.SSID = "" }},
 		{"", func(s *wifi.Station) { s.Password = "" }},
 		{"", func(s *wifi.Station) { s.Password = "12345" }},
 		{"Station.Password", func(s *wifi.Station) { s.Password = "1234" }},
+		{"Station.Password", func(s *wifi.Station) { s.Password = "1234567" }},
 		{"", func(s *wifi.Station) { s.Password = wifi.Password(strings.Repeat("p", 63)) }},
 		{"Station.Password", func(s *wifi.Station) { s.Password = wifi.Password(strings.Repeat("p", 64)) }},
 		{"Station.IP", func(s *wifi.Station) { s.IP = netip.Addr{} }},
@@ -126,6 +127,7 @@ func TestValidateStation(t *testing.T) {
 		{"Station.Gateway", func(s *wifi.Station) { s.Gateway = ip("fe80::1") }},
 		{"", func(s *wifi.Station) { s.Nameserver = netip.Addr{} }},
 		{"Station.Nameserver", func(s *wifi.Station) { s.Nameserver = ip("0.0.0.0") }},
+		{"Station.Nameserver", func(s *wifi.Station) { s.Nameserver = ip("fe80::1%eth0") }},
 	} {
 		s := good
 		c.edit(&s)
@@ -142,7 +144,11 @@ func TestValidateAP(t *testing.T) {
 		{"", func(*wifi.AP) {}},
 		{"", func(a *wifi.AP) { *a = wifi.AP{Password: "1"} }},
 		{"AP.SSID", func(a *wifi.AP) { a.SSID = "" }},
-		{"AP.SSID", func(a *wifi.AP) { a.SSID = strings.Repeat("s", 32) }},
+		{"", func(a *wifi.AP) { a.SSID = strings.Repeat("s", 32) }},
+		{"AP.SSID", func(a *wifi.AP) { a.SSID = strings.Repeat("s", 33) }},
+		{"AP.Password", func(a *wifi.AP) { a.Password = "12345" }},
+		{"AP.Password", func(a *wifi.AP) { a.Password = "Mongoose" }},
+		{"", func(a *wifi.AP) { a.Password = wifi.Password(strings.Repeat("0a", 32)) }},
 		{"", func(a *wifi.AP) { a.Password = "" }},
 		{"AP.Password", func(a *wifi.AP) { a.Password = "1234567" }},
 		{"", func(a *wifi.AP) { a.Password = "12345678" }},
