@@ -1,6 +1,7 @@
 package ccm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,7 +31,6 @@ func CloudFromStore(s *config.Store, dir string, log *slog.Logger) (*cloud.Confi
 	if server == "" {
 		return nil, errors.New("ccm: mqtt.enable is set, mqtt.server is not")
 	}
-	seconds := func(key string) time.Duration { return time.Duration(s.Double(key) * float64(time.Second)) }
 	c := &cloud.Config{
 		Servers:           []string{server},
 		ClientID:          s.String("mqtt.client_id"),
@@ -38,8 +38,8 @@ func CloudFromStore(s *config.Store, dir string, log *slog.Logger) (*cloud.Confi
 		Password:          cloud.Secret(s.String("mqtt.pass")),
 		PersistentSession: !s.Bool("mqtt.clean_session"),
 		KeepAlive:         time.Duration(s.Int("mqtt.keep_alive")) * time.Second,
-		BackoffMin:        seconds("mqtt.reconnect_timeout_min"),
-		BackoffMax:        seconds("mqtt.reconnect_timeout_max"),
+		BackoffMin:        seconds(s.Double("mqtt.reconnect_timeout_min")),
+		BackoffMax:        seconds(max(s.Double("mqtt.reconnect_timeout_min"), s.Double("mqtt.reconnect_timeout_max"))),
 		RequireTime:       s.Bool("mqtt.require_time"),
 		Logger:            log,
 	}
@@ -49,10 +49,31 @@ func CloudFromStore(s *config.Store, dir string, log *slog.Logger) (*cloud.Confi
 	if err := tlsFromStore(s, dir, &c.TLS, log); err != nil {
 		return nil, err
 	}
-	if _, err := cloud.New(*c); err != nil {
+	if c.Username == "" && c.Password != "" {
+		if log != nil {
+			log.Warn("a password without a user name is not sent", "key", "mqtt.pass")
+		}
+		c.Password = ""
+	}
+	if err := checkCloud(*c); err != nil {
 		return nil, fmt.Errorf("ccm: mqtt.*: %w", err)
 	}
 	return c, nil
+}
+
+// checkCloud checks the configuration as the module completes it.
+func checkCloud(c cloud.Config) error {
+	c.ClientID = cmp.Or(c.ClientID, DefaultID)
+	_, err := cloud.New(c)
+	return err
+}
+
+// maxPause is the longest pause before the connection is tried again.
+const maxPause = 24 * time.Hour
+
+// seconds returns a time, at most maxPause.
+func seconds(n float64) time.Duration {
+	return time.Duration(min(max(n, 0), maxPause.Seconds()) * float64(time.Second))
 }
 
 // tlsFromStore reads mqtt.ssl_*.
@@ -77,8 +98,9 @@ func tlsFromStore(s *config.Store, dir string, t *cloud.TLSConfig, log *slog.Log
 	return nil
 }
 
-// fileIn returns the path of a file that the configuration names: a name without
+// fileIn returns the path of a file that the configuration names.
+func fileIn(dir, name string) string { return filepath.Join(dir, baseName(name)) }
+
+// baseName returns the name of a file that the configuration names, without
 // directories.
-func fileIn(dir, name string) string {
-	return filepath.Join(dir, path.Base("/"+strings.ReplaceAll(name, `\`, "/")))
-}
+func baseName(name string) string { return path.Base("/" + strings.ReplaceAll(name, `\`, "/")) }

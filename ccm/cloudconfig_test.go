@@ -68,8 +68,33 @@ func TestCloudFromStore(t *testing.T) {
 		`{"enable":true,"server":"broker","reconnect_timeout_min":0}`: "",
 	} {
 		_, err := ccm.CloudFromStore(open(mqtt), dir, nil)
-		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v", mqtt, err)
+		}
+	}
+}
+
+// TestCloudFromOddValues: values that were saved do not keep the device from the
+// broker, through which alone they could be changed.
+func TestCloudFromOddValues(t *testing.T) {
+	const day = 24 * time.Hour
+	for mqtt, want := range map[string][2]time.Duration{
+		`"reconnect_timeout_min":90,"reconnect_timeout_max":60`:          {90 * time.Second, 90 * time.Second},
+		`"reconnect_timeout_min":1e10,"reconnect_timeout_max":1e10`:      {day, day},
+		`"reconnect_timeout_min":2,"reconnect_timeout_max":1e300`:        {2 * time.Second, day},
+		`"reconnect_timeout_min":-5,"reconnect_timeout_max":7`:           {0, 7 * time.Second},
+		`"reconnect_timeout_min":1,"reconnect_timeout_max":2,"pass":"x"`: {time.Second, 2 * time.Second},
+	} {
+		s, err := config.Open(t.Context(), config.Options{Dir: t.TempDir()})
+		if err == nil {
+			err = s.Set(config.Change{Config: []byte(`{"mqtt":{"enable":true,"server":"broker",` + mqtt + `}}`), Vendor: true})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := ccm.CloudFromStore(s, t.TempDir(), nil)
+		if err != nil || [2]time.Duration{c.BackoffMin, c.BackoffMax} != want || c.Password != "" {
+			t.Errorf("%s: %+v, %v", mqtt, c, err)
 		}
 	}
 }

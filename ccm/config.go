@@ -21,7 +21,7 @@ const (
 	DefaultHostFrame   = 255 // bytes to a host, CRC suffix included, line end not
 	DefaultHostQueue   = 128 // messages that wait for a host
 	MaxSubscriptions   = 128 // filters of one host
-	MaxCloudCalls      = 32  // calls from the cloud that are served at a time
+	MaxCloudCalls      = 24  // calls from the cloud that are served at a time
 	messageLife        = 10 * time.Second
 	answerLife         = 10 * time.Second
 	maxDetachedAnswers = 256
@@ -58,6 +58,8 @@ type Config struct {
 	Trace func(TraceEvent)
 	// Logger is told what an operator wants to know; nil = nothing.
 	Logger *slog.Logger
+
+	storedID bool // ID is device.id of Management.Store
 }
 
 // Info is what the module tells about itself.
@@ -157,8 +159,17 @@ type Watchdog struct {
 
 // check validates the configuration and fills in the defaults.
 func (c *Config) check() error {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
 	if s := c.Management.Store; s != nil && c.ID == "" {
-		c.ID = s.String("device.id")
+		// A bad one, by a schema that does not check it, must not keep the module
+		// from starting: nobody could change it any more.
+		c.storedID = true
+		if c.ID = s.String("device.id"); c.ID != "" && !validID(c.ID) {
+			c.Logger.Error("device.id is not usable as a level of a topic", "device.id", clip(c.ID), "instead", DefaultID)
+			c.ID = DefaultID
+		}
 	}
 	if c.ID == "" {
 		c.ID = DefaultID
@@ -166,11 +177,8 @@ func (c *Config) check() error {
 	if s := c.Management.Store; s != nil && s.Has("rpc.mqtt.enable") && !s.Bool("rpc.mqtt.enable") {
 		c.NoCloudRPC = true
 	}
-	if err := cloud.ValidTopic(c.ID, true); err != nil || strings.ContainsRune(c.ID, '/') {
+	if !validID(c.ID) {
 		return fmt.Errorf("ccm: Config.ID %q is not usable as a level of a topic", c.ID)
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Info.complete()
 	c.Hosts = slices.Clone(c.Hosts) // the caller's stay as they are
@@ -194,6 +202,11 @@ func (c *Config) check() error {
 		return errors.New("ccm: Config.Shadow needs Config.Cloud")
 	}
 	return nil
+}
+
+// validID reports whether an id can be a level of topics.
+func validID(id string) bool {
+	return cloud.ValidTopic(id, true) == nil && !strings.Contains(id, "/")
 }
 
 // validHostName reports whether a name can be that of a shadow, and a part of

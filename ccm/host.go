@@ -54,7 +54,7 @@ type Host struct {
 	told   bool           // Sys.Init was sent; belongs to the search
 
 	mu       sync.Mutex
-	turn     chan struct{} // closed when the last request of a door is on its way
+	turns    turns // of the requests of doors
 	state    HostState
 	link     *link         // nil while the port is not open
 	changed  chan struct{} // closed at every change, and replaced
@@ -95,7 +95,11 @@ func newHost(m *Module, cfg HostConfig) (*Host, error) {
 	}
 	h.inbox.max = cfg.Queue
 	if m.cfg.Shadow.Backend != nil {
-		if err := h.newSyncer(); err != nil {
+		switch err := h.newSyncer(); {
+		case err == nil:
+		case m.cfg.storedID && m.cfg.Shadow.Thing == "": // as for a bad device.id
+			m.log.Error("no shadow: device.id is not usable as the name of a thing", "host", cfg.Name, "err", err)
+		default:
 			return nil, err
 		}
 	}
@@ -150,10 +154,7 @@ func (h *Host) Reset(ctx context.Context) error {
 	}
 	h.suspend()
 	err := h.cfg.Reset(ctx)
-	h.mu.Lock()
-	l := h.link
-	h.mu.Unlock()
-	if l != nil && err == nil {
+	if l := h.linked(); l != nil && err == nil {
 		l.conn.NewSession()
 		l.frames.ResetPeer() // another firmware may run now
 	}
@@ -184,10 +185,7 @@ func (h *Host) Wait(ctx context.Context) error {
 
 // attached waits for an open port.
 func (h *Host) attached(ctx context.Context) (*link, error) {
-	h.mu.Lock()
-	l := h.link
-	h.mu.Unlock()
-	if l != nil {
+	if l := h.linked(); l != nil {
 		return l, nil
 	}
 	limited, cancel := context.WithTimeout(ctx, answerLife)
@@ -236,6 +234,13 @@ func (h *Host) setState(s HostState, more func()) {
 	default:
 		h.m.log.Info("host "+s.String(), "host", h.cfg.Name)
 	}
+}
+
+// linked returns the link, or nil if the port is not open.
+func (h *Host) linked() *link {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.link
 }
 
 // ready returns the link if the host can be told something now.

@@ -3,7 +3,10 @@ package config
 import (
 	"errors"
 	"slices"
+	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/ccmkit/ccmkit/internal/acl"
 )
@@ -51,8 +54,26 @@ func ccmCheck(name string) func(string) error {
 		return longest(32)
 	case acl.Match("wifi.*.pass", name):
 		return longest(64)
+	case name == keyID:
+		return topicLevel
 	case name == "rpc.auth_algo":
 		return oneOf("0", "1")
+	}
+	return nil
+}
+
+// maxID is the longest device.id, in bytes: that of the name of a thing at AWS.
+const maxID = 128
+
+var errID = errors.New("must be at most 128 bytes, without blanks, /, + and #, to be a level of topics")
+
+// topicLevel refuses an id that cannot be a level of the topics of the device, with
+// which the device would not start.
+func topicLevel(id string) error {
+	if len(id) > maxID || strings.ContainsFunc(id, func(r rune) bool {
+		return strings.ContainsRune("/+#", r) || unicode.IsControl(r) || unicode.IsSpace(r) || r == utf8.RuneError
+	}) {
+		return errID
 	}
 	return nil
 }
