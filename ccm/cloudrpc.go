@@ -74,8 +74,6 @@ func (m *Module) takeCloudCall(msg *cloud.Message) (*channel.Call, error) {
 		return nil, errRetained
 	}
 	method := strings.TrimPrefix(strings.TrimPrefix(msg.Topic[len(m.cfg.ID):], "/rpc"), "/")
-	// An origin of its own: the calls of all clients come on one topic, and only
-	// the limit of all doors together holds for them.
 	o := &access.Origin{Role: access.Cloud, Channel: access.MQTT}
 	return m.keep.service.Take(o, channel.Frame{Text: msg.Payload, Method: method, Source: goodSource})
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ccmkit/ccmkit/ccm"
+	"github.com/ccmkit/ccmkit/ccm/access"
 	"github.com/ccmkit/ccmkit/ccm/ccmtest"
 	"github.com/ccmkit/ccmkit/ccm/cloud"
 	"github.com/ccmkit/ccmkit/jsonrpc"
@@ -123,7 +124,7 @@ func TestCloudRPC(t *testing.T) {
 			c.asks(call(id, method, `[2, 3]`), `{"id":`+id+`,"result":{"of":"`+of+`","params":[2, 3]}}`)
 		}
 		c.asks(`{"id":1,"src":"me","method":"Sum","args":{"a":[1]}}`, `{"id":1,"result":{"of":"host","params":{"a":[1]}}}`)
-		c.asks(`{"src":"me","dst":"dev","id":2,"method":"pump/Sum","params":"\u00e9\u003c"}`+"\n", `{"id":2,"result":{"of":"pump","params":"\u00e9\u003c"}}`)
+		c.asks(`{"src":"me","dst":"dev","id":2,"method":"pump/Sum","params":"\u00e9\u003c"}`+"\n", `{"id":2,"result":{"of":"pump","params":"é<"}}`)
 
 		// Codes of a host pass unchanged, those of the module are of this door.
 		c.asks(call("1", "Fail", ""), `{"id":1,"error":{"code":-32042,"message":"of host","data":[1]}}`)
@@ -217,23 +218,30 @@ func TestCloudRPCDropped(t *testing.T) {
 	})
 }
 
-// TestCloudRPCBusy: 32 calls run at a time; one more is answered 429 at once.
+// TestCloudRPCBusy: 24 calls run at a time; one more is answered 429 at once. There is
+// room for callers elsewhere.
 func TestCloudRPCBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _, _, c := calledModule(t, ccm.Config{})
 		release := make(chan struct{})
 		r.module.HandleFunc("Test.Slow", func(context.Context, *jsonrpc.Response, *jsonrpc.Request) { <-release })
-		for i := range 32 {
+		for i := range ccm.MaxCloudCalls {
 			c.asks(call(fmt.Sprint(100+i), "Test.Slow", ""), "")
 		}
 		c.asks(call("1", "Test.Slow", ""), `{"id":1,"error":{"code":429,"message":"busy"}}`)
 		c.asks(call("2", "RPC.Ping", ""), `{"id":2,"error":{"code":429,"message":"busy"}}`)
 		c.asks(`{"method":"Test.Slow"}`, "")
-		if st := r.module.Stats(); st.CloudBusy != 3 || st.CloudCalls != 32+3 {
+		if st := r.module.Stats(); st.CloudBusy != 3 || st.CloudCalls != ccm.MaxCloudCalls+3 {
 			t.Errorf("%+v", st)
 		}
+		o := &access.Origin{Role: access.Host, Channel: access.UART, Remote: "UART0"}
+		k := r.module.Service().Accept(o, []byte(`{"id":1,"method":"RPC.Ping"}`))
+		if k.Code() != 0 {
+			t.Errorf("a caller on the serial line gets %d", k.Code())
+		}
+		k.Serve(t.Context(), func([]byte) error { return nil })
 		close(release)
-		if got := c.got(); len(got) != 32 {
+		if got := c.got(); len(got) != ccm.MaxCloudCalls {
 			t.Errorf("%d answers", len(got))
 		}
 		c.asks(call("3", "RPC.Ping", ""), `{"id":3,"result":{"channel_info":""}}`)

@@ -17,7 +17,8 @@ type loginFunc func() (user string, err error)
 // to do, else a Call, of which Serve must be called once.
 //
 // o is the channel, too: frames with the same *Origin share the limit
-// Config.MaxPerChannel. It is copied, and not changed by a login, which holds
+// Config.MaxPerChannel, and those of all origins with the channel MQTT share
+// Config.MaxMQTT. It is copied, and not changed by a login, which holds
 // for its frame only. frame is copied.
 func (s *Service) Accept(o *access.Origin, frame []byte) *Call {
 	c, _ := s.Take(o, Frame{Text: frame})
@@ -29,7 +30,11 @@ func (s *Service) Accept(o *access.Origin, frame []byte) *Call {
 // of Frame.Source, or for a notification that was refused ErrUnanswered with a
 // *access.Refusal.
 func (s *Service) Take(o *access.Origin, f Frame) (*Call, error) {
-	return s.take(o, o, &f, nil)
+	var key any = o
+	if o.Channel == access.MQTT {
+		key = mqttKey
+	}
+	return s.take(key, o, &f, nil)
 }
 
 // take is Take for the channel that key stands for.

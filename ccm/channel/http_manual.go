@@ -17,7 +17,7 @@ const (
 
 // manualForm returns the params of Config.Set in a body as the manual of the CCM
 // prints it, {"config":{...}}, or nil if it is something else. Mongoose OS takes
-// no such body; here it means Config.Set, and Config.Save with a reboot.
+// no such body; here it means Config.Set that saves, and a reboot.
 func manualForm(body []byte) []byte {
 	body = bytes.TrimSpace(body)
 	// It is judged as what it will become: the params of a frame.
@@ -36,8 +36,8 @@ func manualForm(body []byte) []byte {
 	return body
 }
 
-// manual serves the form of the manual. Both calls go through the Gate like all
-// others; the second one is asked about before the first is made.
+// manual serves the form of the manual: one Config.Set, so that all of it holds or
+// nothing. The Gate is asked about Config.Save too.
 func (h *HTTP) manual(w http.ResponseWriter, r *http.Request, config []byte) {
 	o := h.origin(r)
 	if !h.s.cfg.Gate.Listed(o, configSave) {
@@ -45,15 +45,6 @@ func (h *HTTP) manual(w http.ResponseWriter, r *http.Request, config []byte) {
 		h.status(w, r, http.StatusForbidden)
 		return
 	}
-	set := h.s.takeMethod(o, o, configSet, config, nil)
-	var failed []byte
-	set.Serve(r.Context(), func(reply []byte) error {
-		failed = reply
-		return nil
-	})
-	if set.code != 0 {
-		h.body(w, set, failed)
-		return
-	}
-	h.serve(w, r, h.s.takeMethod(o, o, configSave, []byte(`{"reboot":true}`), nil))
+	params := append(bytes.TrimSuffix(config, []byte{'}'}), `,"save":true,"reboot":true}`...)
+	h.serve(w, r, h.s.takeMethod(o, o, configSet, params, nil))
 }

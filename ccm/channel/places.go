@@ -3,11 +3,13 @@ package channel
 import (
 	"context"
 	"sync"
+
+	"github.com/ccmkit/ccmkit/ccm/access"
 )
 
 // places bounds the calls at work, and knows how many replies are on their way.
 type places struct {
-	total, each int
+	total, each, mqtt int
 
 	mu      sync.Mutex
 	used    int
@@ -16,12 +18,19 @@ type places struct {
 	idle    chan struct{} // closed when replies comes to 0; nil if nobody waits
 }
 
+// mqttKey is the key of the channel MQTT, on which there are many clients.
+const mqttKey = access.MQTT
+
 // take takes a place for a call of a channel, among those of all channels and
 // among those of this one.
 func (p *places) take(key any) bool {
+	each := p.each
+	if key == mqttKey {
+		each = p.mqtt
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.used >= p.total || p.byKey[key] >= p.each {
+	if p.used >= p.total || p.byKey[key] >= each {
 		return false
 	}
 	if p.byKey == nil {

@@ -15,6 +15,7 @@ const (
 	DefaultMaxChannels   = 20   // Mongoose OS: rpc.max_non_persistent_channels
 	DefaultMaxHandlers   = 32
 	DefaultMaxPerChannel = 4
+	DefaultMaxMQTT       = 24
 	DefaultTimeout       = time.Minute
 )
 
@@ -53,6 +54,11 @@ type Config struct {
 	// of one. 0 = DefaultMaxHandlers, DefaultMaxPerChannel.
 	MaxHandlers, MaxPerChannel int
 
+	// MaxMQTT is MaxPerChannel for the calls that come over MQTT: all clients share
+	// that channel. What it leaves of MaxHandlers is for the other doors.
+	// 0 = DefaultMaxMQTT.
+	MaxMQTT int
+
 	// Timeout is how long a handler may take before its ctx ends.
 	// 0 = DefaultTimeout.
 	Timeout time.Duration
@@ -84,12 +90,13 @@ func New(cfg Config) (*Service, error) {
 	setDefault(&cfg.MaxChannels, DefaultMaxChannels)
 	setDefault(&cfg.MaxHandlers, DefaultMaxHandlers)
 	setDefault(&cfg.MaxPerChannel, DefaultMaxPerChannel)
+	setDefault(&cfg.MaxMQTT, DefaultMaxMQTT)
 	setDefault(&cfg.Timeout, DefaultTimeout)
 	s := &Service{cfg: cfg, log: cfg.Logger}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.places.total, s.places.each = cfg.MaxHandlers, cfg.MaxPerChannel
+	s.places.total, s.places.each, s.places.mqtt = cfg.MaxHandlers, cfg.MaxPerChannel, cfg.MaxMQTT
 	s.pool.max = cfg.MaxChannels
 	s.pool.evicted = &s.stats.evicted
 	return s, nil
