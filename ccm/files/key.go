@@ -9,13 +9,15 @@ import (
 // SEC 1), or hold one as PEM has it (RFC 7468), anywhere in them: a line on which
 // "-----BEGIN" or "-----END" is followed by "PRIVATE KEY", as in "-----BEGIN EC
 // PRIVATE KEY-----". It takes one such line for a key, so that a part of a key is
-// one too. A part of a key in DER is not recognized.
+// one too. A part of a key in DER is not recognized, and one of more than 16 KiB,
+// which is longer than RSA keys of 16384 bits, is not looked into: to check it would
+// take minutes.
 func IsPrivateKey(data []byte) bool { return holdsPEM(data) || isDER(data) }
 
 // isDER reports whether data are a private key in DER, which begins with a sequence.
 func isDER(data []byte) bool {
-	const sequence = 0x30
-	if len(data) == 0 || data[0] != sequence {
+	const sequence, longest = 0x30, 16 << 10
+	if len(data) == 0 || len(data) > longest || data[0] != sequence {
 		return false
 	}
 	if _, err := x509.ParsePKCS8PrivateKey(data); err == nil {

@@ -2,10 +2,12 @@ package files_test
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"strings"
@@ -151,5 +153,32 @@ func TestUnmaskEveryPlace(t *testing.T) {
 	}
 	if refused < 10 {
 		t.Errorf("%d refused", refused)
+	}
+}
+
+// TestIsPrivateKeyPadded: a key of more than 16 KiB, which only who makes one up has,
+// is not looked into.
+func TestIsPrivateKeyPadded(t *testing.T) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parts []asn1.RawValue
+	if _, err := asn1.Unmarshal(der, &parts); err != nil {
+		t.Fatal(err)
+	}
+	for size, want := range map[int]bool{1 << 10: true, 16000: true, 17000: false} {
+		attributes := asn1.RawValue{Class: asn1.ClassContextSpecific, IsCompound: true, Bytes: make([]byte, size)}
+		long, err := asn1.Marshal(append(parts[:3:3], attributes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := files.IsPrivateKey(long); got != want {
+			t.Errorf("%d bytes: %v", len(long), got)
+		}
 	}
 }
