@@ -116,6 +116,7 @@
 //
 // All methods are safe for concurrent use. Handlers of one host run one at a
 // time in the order of its requests (see package jsonrpc); handlers for the
-// cloud run in parallel, 32 at most. What the cloud calls of a host is sent to it
+// cloud run in parallel, 24 at most; those that read or change the configuration and
+// files begin in the order in which they came, as at all doors. What the cloud calls of a host is sent to it
 // in the order in which it came.
 package ccm

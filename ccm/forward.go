@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 
 	"github.com/ccmkit/ccmkit/jsonrpc"
 )
@@ -12,7 +11,7 @@ import (
 // hostMethod finds the host that a method is of: NAME/Method, host/Method, or
 // Method for the host without a name.
 func (m *Module) hostMethod(method string) (*Host, string) {
-	if name, rest, cut := strings.Cut(method, "/"); cut {
+	if name, rest, cut := strings.Cut(method, "/"); cut && name != "" && rest != "" {
 		if name == "host" {
 			name = ""
 		}
@@ -20,27 +19,16 @@ func (m *Module) hostMethod(method string) (*Host, string) {
 			return h, rest
 		}
 	}
+	if method == "" {
+		return nil, ""
+	}
 	return m.Host(""), method
 }
 
 // inTurn returns a handler by which the host answers. Requests are sent to it in
 // the order of the calls of inTurn. The handler must run once.
 func (h *Host) inTurn(method string) jsonrpc.Handler {
-	turn := make(chan struct{})
-	h.mu.Lock()
-	before := h.turn
-	h.turn = turn
-	h.mu.Unlock()
-	return jsonrpc.HandlerFunc(func(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Request) {
-		var once sync.Once
-		pass := func() { once.Do(func() { close(turn) }) }
-		defer pass()
-		if before != nil {
-			select {
-			case <-before:
-			case <-ctx.Done():
-			}
-		}
+	return h.turns.handler(func(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Request, pass func()) {
 		h.forward(ctx, method, w, r, pass)
 	})
 }
@@ -48,9 +36,15 @@ func (h *Host) inTurn(method string) jsonrpc.Handler {
 // forward has the host answer. Its codes pass unchanged. pass is called when the
 // next request may be sent to the host, unless forward returns before.
 func (h *Host) forward(ctx context.Context, method string, w *jsonrpc.Response, r *jsonrpc.Request, pass func()) {
+	params, err := hostText(r.Params())
+	if err != nil {
+		h.m.complain("call not passed to the host", h.cfg.Name, "method", clip(method), "err", err)
+		w.Error(jsonrpc.ManagementCode(jsonrpc.CodeInvalidParams), err.Error())
+		return
+	}
 	format, args := "", []any(nil)
-	if p := r.Params(); p != nil {
-		format, args = "%s", []any{p}
+	if params != nil {
+		format, args = "%s", []any{params}
 	}
 	if r.IsNotification() {
 		if err := h.Notify(ctx, method, format, args...); err != nil {

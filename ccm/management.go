@@ -44,7 +44,7 @@ type Management struct {
 	MAC string
 	// Reboot, if set, makes the device, or the program, start anew. It is called
 	// on a goroutine of its own when the replies have been sent; usually it ends
-	// the ctx of Run. nil = there is no Sys.Reboot, and what only takes effect after
+	// the ctx of Run. It must not wait for Run, which waits for it. nil = there is no Sys.Reboot, and what only takes effect after
 	// a reboot has to wait for one.
 	Reboot func()
 	// SetDebug, if set, takes the level of logging, 0 (none) to 4 (all), of
@@ -66,8 +66,10 @@ type DoorFunc func(ctx context.Context, s *channel.Service) error
 func (f DoorFunc) Run(ctx context.Context, s *channel.Service) error { return f(ctx, s) }
 
 // Bounds of what the configuration may say of the doors: rpc.max_frame_size and
-// rpc.max_non_persistent_channels.
+// rpc.max_non_persistent_channels. With the smallest frames the configuration can
+// still be changed.
 const (
+	minDoorFrame    = 512
 	maxDoorFrame    = 64 << 10
 	maxDoorChannels = 256
 )
@@ -76,7 +78,7 @@ const (
 type gatekeeping struct {
 	gate    *access.Gate
 	service *channel.Service
-	own     map[string]string // the methods of the module, and their params
+	turns   turns // of the calls of doors to the configuration and the files
 	saves   saveLimit
 	restart restart
 }
@@ -101,10 +103,12 @@ func (m *Module) newGate() error {
 		return err
 	}
 	c := channel.Config{
-		ID: m.ID, Gate: g.gate, Login: a.Login, Lookup: m.lookup, MaxHandlers: MaxCloudCalls, Timeout: answerLife, Logger: m.log,
+		ID: m.ID, Gate: g.gate, Login: a.Login, Lookup: m.lookup, MaxMQTT: MaxCloudCalls, Timeout: answerLife, Logger: m.log,
 	}
 	if s := m.cfg.Management.Store; s != nil {
-		c.MaxFrame = min(s.Int("rpc.max_frame_size"), maxDoorFrame)
+		if n := s.Int("rpc.max_frame_size"); n > 0 {
+			c.MaxFrame = min(max(n, minDoorFrame), maxDoorFrame)
+		}
 		c.MaxChannels = min(s.Int("rpc.max_non_persistent_channels"), maxDoorChannels)
 	}
 	g.service, err = channel.New(c)
@@ -149,10 +153,10 @@ func (m *Module) Service() *channel.Service { return m.keep.service }
 
 // kindOf tells what stands behind the name of a method.
 func (m *Module) kindOf(method string) access.Kind {
-	if _, is := m.keep.own[method]; is {
-		return access.Builtin
-	}
 	if h, _ := m.mux.Lookup([]byte(method)); h != nil {
+		if _, own := h.(*builtin); own {
+			return access.Builtin
+		}
 		return access.Registered
 	}
 	if h, _ := m.hostMethod(method); h != nil {
@@ -162,12 +166,16 @@ func (m *Module) kindOf(method string) access.Kind {
 }
 
 // lookup finds the handler of a method, for the doors. The methods of the module
-// come first, then those of the hosts, whose codes pass unchanged.
-func (m *Module) lookup(method []byte) (jsonrpc.Handler, func(int) int) {
-	if h, _ := m.mux.Lookup(method); h != nil {
+// come first, then those of the hosts, whose codes pass unchanged. Those that read
+// or change the configuration and files begin in the order of their calls.
+func (m *Module) lookup(name []byte) (jsonrpc.Handler, func(int) int) {
+	if h, _ := m.mux.Lookup(name); h != nil {
+		if own, is := h.(*builtin); is && own.inTurn {
+			h = m.keep.turns.handler(func(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Request, _ func()) { own.ServeRPC(ctx, w, r) })
+		}
 		return h, jsonrpc.ManagementCode
 	}
-	if h, name := m.hostMethod(string(method)); h != nil {
+	if h, name := m.hostMethod(string(name)); h != nil {
 		return h.inTurn(name), nil
 	}
 	return nil, nil
@@ -216,4 +224,13 @@ func (l *saveLimit) take() bool {
 	}
 	l.last = append(l.last, now)
 	return true
+}
+
+// give gives the last save back, which has written nothing.
+func (l *saveLimit) give() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.last); n > 0 {
+		l.last = l.last[:n-1]
+	}
 }

@@ -118,6 +118,7 @@ func (m *Module) Run(ctx context.Context) error {
 	}
 	m.openDoors(ctx)
 	<-ctx.Done()
+	m.keep.restart.end()
 	m.workers.Wait()
 	m.outbox.Close()
 	close(m.over)
@@ -125,7 +126,9 @@ func (m *Module) Run(ctx context.Context) error {
 }
 
 // Handle registers a handler for the methods that pattern matches: for the hosts
-// and for the cloud. It may replace the module's own. See [jsonrpc.Mux.Handle].
+// and for the cloud. It may replace the module's own, and is then as any other of the
+// program: LAN may call it when Management.Access.Allow lists it. See
+// [jsonrpc.Mux.Handle].
 func (m *Module) Handle(pattern string, h jsonrpc.Handler) { m.mux.Handle(pattern, h) }
 
 // HandleFunc registers a function.

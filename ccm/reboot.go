@@ -20,6 +20,7 @@ const (
 type restart struct {
 	mu     sync.Mutex
 	cancel context.CancelFunc // nil: none is
+	over   bool               // Run ends, so that none is planned any more
 }
 
 // reboot plans a reboot after d. One that is planned already is given up.
@@ -28,39 +29,67 @@ func (m *Module) reboot(d time.Duration) {
 	if m.cfg.Management.Reboot == nil || run == nil {
 		return
 	}
+	r := &m.keep.restart
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return
+	}
+	r.giveUp()
 	ctx, cancel := context.WithCancel(run.ctx)
-	m.planReboot(cancel)
+	r.cancel = cancel
 	m.log.Info("rebooting", "in", d)
 	m.workers.Go(func() {
 		defer cancel()
-		t := time.NewTimer(max(d, rebootSoon)) // which the reply to a host needs on its line
+		t := time.NewTimer(max(d, rebootSoon))
 		defer t.Stop()
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 			return
 		}
-		quiet, stop := context.WithTimeout(ctx, replyWait)
-		defer stop()
-		m.keep.service.Quiet(quiet) // what is not written by then is stuck
+		m.quiet(ctx)
 		if ctx.Err() == nil {
 			m.cfg.Management.Reboot()
 		}
 	})
 }
 
-// planReboot makes cancel what gives up the planned reboot, and gives up the one
-// before; nil plans none.
-func (m *Module) planReboot(cancel context.CancelFunc) (was bool) {
-	r := &m.keep.restart
+// quiet waits until the replies are written. What is not by then is stuck.
+func (m *Module) quiet(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, replyWait)
+	defer cancel()
+	m.keep.service.Quiet(ctx)
+	for _, h := range m.hosts {
+		if l := h.linked(); l != nil {
+			l.conn.Quiet(ctx)
+		}
+	}
+}
+
+// giveUp gives up the planned reboot, and reports whether there was one. r.mu is held.
+func (r *restart) giveUp() (was bool) {
+	if r.cancel == nil {
+		return false
+	}
+	r.cancel()
+	r.cancel = nil
+	return true
+}
+
+// abort gives up the planned reboot, and reports whether there was one.
+func (r *restart) abort() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	was = r.cancel != nil
-	if was {
-		r.cancel()
-	}
-	r.cancel = cancel
-	return was
+	return r.giveUp()
+}
+
+// end keeps reboots from being planned: Run waits for its workers then, and there
+// must be no new ones.
+func (r *restart) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
 }
 
 // sysReboot is Sys.Reboot {delay_ms=100, abort=false}.
@@ -73,7 +102,7 @@ func (m *Module) sysReboot(_ context.Context, w *jsonrpc.Response, r *jsonrpc.Re
 	switch {
 	case err != nil:
 	case abort:
-		if m.planReboot(nil) {
+		if m.keep.restart.abort() {
 			m.log.Info("the reboot is called off")
 		}
 	case delay < 0 || delay > int64(24*time.Hour/time.Millisecond):

@@ -250,10 +250,7 @@ func (h *Host) heard() {
 
 // restarted has it found out anew who is there.
 func (h *Host) restarted() {
-	h.mu.Lock()
-	l := h.link
-	h.mu.Unlock()
-	if l != nil {
+	if l := h.linked(); l != nil {
 		l.search()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/ccmkit/ccmkit/ccm/config"
 	"github.com/ccmkit/ccmkit/internal/acl"
 	"github.com/ccmkit/ccmkit/jsonrpc"
+	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 )
 
 // The methods of the configuration (library rpc-service-config of Mongoose OS).
@@ -32,7 +33,7 @@ func (m *Module) configGet(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.
 	case err != nil:
 	case level < 0 || level > liveLevel:
 		err = badParams("level must be 0 to 9")
-	case o != nil && o.Role == access.User && (level != liveLevel || !acl.Allows(windowReads, key)):
+	case o != nil && o.Role == access.User && (r.Param("level").Exists() || !acl.Allows(windowReads, key)):
 		err = &jsonrpc.Error{Code: jsonrpc.CodeDenied, Message: "not allowed to read " + quoted(key)}
 	}
 	if err != nil {
@@ -78,6 +79,9 @@ func (m *Module) configSet(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.
 	}
 	if err == nil {
 		err = m.changed(m.cfg.Management.Store.Update(change, save))
+		if e, is := errors.AsType[*jsonrpc.Error](err); is && save != nil && e.Code != codeSave {
+			m.keep.saves.give() // it was refused, and nothing was written
+		}
 	}
 	if err != nil {
 		w.Fail(err)
@@ -96,11 +100,11 @@ func (m *Module) changeParams(ctx context.Context, r *jsonrpc.Request) (c config
 	if c.Key, err = textParam(r, "key", ""); err != nil {
 		return c, err
 	}
-	value := r.Param("config")
-	if c.Key != "" && !value.Exists() {
+	value := r.Param("config") // or value, which means the same
+	if !given(value) {
 		value = r.Param("value")
 	}
-	if !value.Exists() {
+	if !given(value) {
 		return c, badParams("value is required")
 	}
 	if c.Key != "" {
@@ -113,16 +117,23 @@ func (m *Module) changeParams(ctx context.Context, r *jsonrpc.Request) (c config
 	}
 	level, err := intParam(r, "level", liveLevel)
 	switch {
+	case o != nil && o.Role == access.User:
+		return c, errLevelDenied
 	case err != nil:
 		return c, err
 	case level < 0 || level > liveLevel:
 		return c, badParams("level must be 1 to 9")
 	case level == 0, level != liveLevel && !c.Vendor && o.Role != access.Host && !m.mayLevels(o):
-		return c, &jsonrpc.Error{Code: jsonrpc.CodeDenied, Message: "not allowed to set this level"}
+		return c, errLevelDenied
 	}
 	c.Level = int(level)
 	return c, nil
 }
+
+var errLevelDenied = &jsonrpc.Error{Code: jsonrpc.CodeDenied, Message: "not allowed to set this level"}
+
+// given reports whether there is a param that is not null.
+func given(v mjson.Value) bool { return v.Exists() && v.Type() != mjson.Null }
 
 // mayLevels reports whether somebody who is neither a host nor the vendor may write
 // the vendor's layers.

@@ -90,7 +90,7 @@ func (m *Module) isKeyFile(name string) bool {
 		return false
 	}
 	for _, key := range privateKeys {
-		if file := s.String(key); file != "" && path.Base(file) == strings.TrimPrefix(name, "/") {
+		if file := s.String(key); file != "" && baseName(file) == strings.TrimPrefix(name, "/") {
 			return true
 		}
 	}
@@ -166,7 +166,11 @@ func (m *Module) fsRename(_ context.Context, w *jsonrpc.Response, r *jsonrpc.Req
 		dst, err = nameParam(r, "dst")
 	}
 	if err == nil {
-		err = fileError(m.cfg.Management.Files.Rename(src, dst), src)
+		if m.isKeyFile(src) { // under another name nobody would know it
+			err = fileError(files.ErrPrivateKey, src)
+		} else {
+			err = fileError(m.cfg.Management.Files.Rename(src, dst), src)
+		}
 	}
 	w.Fail(err)
 }

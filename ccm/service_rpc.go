@@ -45,11 +45,16 @@ func (m *Module) rpcDescribe(_ context.Context, w *jsonrpc.Response, r *jsonrpc.
 		w.Fail(err)
 		return
 	}
-	if h, _ := m.mux.Lookup([]byte(name)); h == nil {
+	h, _ := m.mux.Lookup([]byte(name))
+	if h == nil {
 		w.Error(codeNotFound, "name not found")
 		return
 	}
-	w.Resultf(`{"name":%Q,"args_fmt":%Q}`, name, m.keep.own[name])
+	params := ""
+	if own, is := h.(*builtin); is {
+		params = own.params
+	}
+	w.Resultf(`{"name":%Q,"args_fmt":%Q}`, name, params)
 }
 
 // codeNotFound is what somebody gets who names what is not there.

@@ -3,6 +3,7 @@ package ccm
 import (
 	"context"
 	"net/netip"
+	"strings"
 
 	"github.com/ccmkit/ccmkit/ccm/wifi"
 	"github.com/ccmkit/ccmkit/jsonrpc"
@@ -29,10 +30,13 @@ func (m *Module) wifiScan(ctx context.Context, w *jsonrpc.Response, _ *jsonrpc.R
 			out = append(out, ',')
 		}
 		out, _ = mjson.Appendf(out, `{"ssid":%Q,"bssid":%Q,"auth":%d,"channel":%d,"rssi":%d}`,
-			p.SSID, p.BSSID.String(), int(p.Auth), p.Channel, p.RSSI)
+			ssidText(p.SSID), p.BSSID.String(), int(p.Auth), p.Channel, p.RSSI)
 	}
 	w.Result(append(out, ']'))
 }
+
+// ssidText returns an SSID, which may be any bytes, as text that JSON can hold.
+func ssidText(ssid string) string { return strings.ToValidUTF8(ssid, "\uFFFD") }
 
 // wifiSetupSTA is Wifi.SetupSTA {enable, ssid, pass, ip, netmask, gw, nameserver}.
 func (m *Module) wifiSetupSTA(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Request) {
@@ -96,6 +100,9 @@ func (p *reader) bool(key string, def bool) bool {
 
 func (p *reader) int(key string) int {
 	n, err := intParam(p.r, key, 0)
+	if err == nil && int64(int32(n)) != n {
+		err = badParams(key + " is out of range")
+	}
 	p.keep(err)
 	return int(n)
 }
@@ -107,7 +114,7 @@ func (p *reader) addr(key string) netip.Addr {
 		return netip.Addr{}
 	}
 	a, err := netip.ParseAddr(text)
-	if err != nil {
+	if err != nil || a.Zone() != "" {
 		p.keep(badParams(key + " is not an IP address"))
 	}
 	return a

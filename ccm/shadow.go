@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/ccmkit/ccmkit/jsonrpc"
+	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 	"github.com/ccmkit/ccmkit/shadow"
 )
 
@@ -43,13 +44,16 @@ func (h *Host) deliverDelta(ctx context.Context, delta []byte) error {
 	}
 	limit := l.frames.FrameLimit()
 	parts, misfits := shadow.Split(delta, func(part []byte) bool {
-		return limit == 0 || len(`{"method":"Shadow.Delta","params":}`)+len(part) <= limit
+		part, err := hostText(part)
+		return err == nil && (limit == 0 || len(`{"method":"Shadow.Delta","params":}`)+len(part) <= limit)
 	})
 	if len(misfits) > 0 { // AWS sends them with every delta
 		h.m.stats.oversize.Add(uint64(len(misfits)))
-		h.m.complain("delta not delivered: longer than the host takes", h.cfg.Name, "values", misfits[:min(len(misfits), maxNamed)])
+		h.m.complain("delta not delivered: longer than the host takes, or a number or a depth that it cannot read", h.cfg.Name,
+			"values", misfits[:min(len(misfits), maxNamed)])
 	}
 	for _, part := range parts {
+		part, _ = hostText(part)
 		if err := l.tellDelta(ctx, part); err != nil {
 			return err
 		}
@@ -149,7 +153,14 @@ func (m *Module) shadowGet(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.
 		w.Fail(errShadowUnknown)
 		return
 	}
-	w.Resultf(`{"desired":%s,"reported":%s,"version":%ld}`, orEmpty(doc.Desired), orEmpty(doc.Reported), doc.Version)
+	text, _ := mjson.Appendf(nil, `{"desired":%s,"reported":%s,"version":%ld}`, orEmpty(doc.Desired), orEmpty(doc.Reported), doc.Version)
+	if HostFromContext(ctx) != nil {
+		if text, err = hostText(text); err != nil {
+			w.Error(jsonrpc.CodeTooLarge, "the shadow: "+err.Error())
+			return
+		}
+	}
+	w.Result(text)
 }
 
 // shadowOf returns the host whose shadow a request means: that of the caller,

@@ -19,9 +19,20 @@ type method struct {
 	handler jsonrpc.HandlerFunc
 }
 
+// builtin is a method of the module as it is registered, by which it is told from
+// one of the program with the same name.
+type builtin struct {
+	method
+	inTurn bool // calls through doors begin in the order in which they came
+}
+
+// ServeRPC calls the handler.
+func (b *builtin) ServeRPC(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Request) {
+	b.handler(ctx, w, r)
+}
+
 // registerServices registers the methods of the module.
 func (m *Module) registerServices() {
-	m.keep.own = map[string]string{}
 	m.register(jsonrpc.Immediate,
 		method{"RPC.List", "", m.rpcList}, method{"RPC.Ping", "", rpcPing}, method{"RPC.Describe", "{name: %Q}", m.rpcDescribe},
 		method{"Sys.Info", "", m.sysInfo}, method{"Sys.Time", "", sysTime})
@@ -45,13 +56,13 @@ func (m *Module) registerManagement() {
 		m.register(jsonrpc.Ordered, method{"Sys.SetDebug", "{level: %d}", m.sysSetDebug})
 	}
 	if g.Store != nil {
-		m.register(jsonrpc.Ordered,
+		m.registerInTurn(
 			method{"Config.Get", "{key: %Q, level: %d}", m.configGet},
 			method{"Config.Set", "{config: %M, key: %Q, value: %M, level: %d, save: %B, try_once: %B, reboot: %B}", m.configSet},
 			method{"Config.Save", "{try_once: %B, reboot: %B}", m.configSave})
 	}
 	if g.Files != nil {
-		m.register(jsonrpc.Ordered,
+		m.registerInTurn(
 			method{"FS.List", "{path: %Q}", m.fsList}, method{"FS.ListExt", "{path: %Q}", m.fsListExt},
 			method{"FS.Get", "{filename: %Q, offset: %d, len: %d}", m.fsGet},
 			method{"FS.Put", "{filename: %Q, offset: %d, append: %B, data: %V}", m.fsPut},
@@ -67,8 +78,14 @@ func (m *Module) registerManagement() {
 // register registers methods that run in a lane.
 func (m *Module) register(lane jsonrpc.Lane, all ...method) {
 	for _, f := range all {
-		m.mux.Handle(f.name, jsonrpc.In(lane, f.handler))
-		m.keep.own[f.name] = f.params
+		m.mux.Handle(f.name, jsonrpc.In(lane, &builtin{method: f}))
+	}
+}
+
+// registerInTurn registers methods that are ordered, at the doors too.
+func (m *Module) registerInTurn(all ...method) {
+	for _, f := range all {
+		m.mux.Handle(f.name, &builtin{method: f, inTurn: true})
 	}
 }
 
@@ -96,7 +113,7 @@ func (m *Module) sysGetInfo(_ context.Context, w *jsonrpc.Response, _ *jsonrpc.R
 		`"public_key":%Q,"ram_size":%ld,"ram_free":%ld,"ram_min_free":%ld,"fs_size":%ld,"fs_free":%ld,`+
 		`"wifi":{"sta_ip":%Q,"ap_ip":%Q,"status":%Q,"ssid":%Q}`,
 		m.cfg.ID, i.App, i.FWVersion, i.FWID, i.FWVersion, i.FWID, m.cfg.Management.MAC, i.Arch, int64(m.Uptime().Seconds()), "",
-		int64(total), int64(free), int64(free), size, left, addrText(n.StationIP), addrText(n.APIP), n.Station.String(), n.SSID)
+		int64(total), int64(free), int64(free), size, left, addrText(n.StationIP), addrText(n.APIP), n.Station.String(), ssidText(n.SSID))
 	if n.EthIP.IsValid() {
 		out, _ = mjson.Appendf(out, `,"eth":{"ip":%Q}`, n.EthIP.String())
 	}

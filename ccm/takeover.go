@@ -67,10 +67,7 @@ func (h *Host) borrow(t *takeover) (framing.Port, error) {
 	case <-t.ctx.Done():
 		return nil, t.ctx.Err()
 	}
-	h.mu.Lock()
-	l := h.link
-	h.mu.Unlock()
-	if l != nil {
+	if l := h.linked(); l != nil {
 		l.conn.Close()
 	}
 	select {
