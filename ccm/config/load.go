@@ -19,6 +19,7 @@ const (
 	trialFile  = "conf9.json.try"
 	legacyFile = "conf.json"
 	vendorFile = "conf_vendor.json"
+	badSuffix  = ".bad" // of a file that could not be understood, and was replaced
 )
 
 // fileOf returns the name of the file of a slot.
@@ -59,7 +60,7 @@ func (s *Store) loadLevel(slot int, file string) {
 	}
 	if err != nil {
 		s.problem(file, "", err)
-		l.stale = true
+		l.stale, l.bad = true, file == fileOf(slot)
 	}
 	l.disk = l.set
 }

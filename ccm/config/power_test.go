@@ -327,6 +327,30 @@ func TestC3Open(t *testing.T) {
 	}
 }
 
+// TestDamagedIsKept: a file that cannot be understood stays beside the one that takes
+// its place, once, until the device is reset.
+func TestDamagedIsKept(t *testing.T) {
+	disk := faultfs.New()
+	withUser(normal)(t, disk)
+	put(t, disk, "conf9.json", `{"mqtt":`)
+	s := open(t, disk, config.Options{})
+	if got := get(disk, "conf9.json.bad"); got != "-" {
+		t.Errorf("before a save: %q", got)
+	}
+	must(t, s.Update(set(`{"mqtt":{"user":"a"}}`), &normal))
+	must(t, s.Update(set(`{"mqtt":{"user":"b"}}`), &normal))
+	if got := get(disk, "conf9.json.bad"); got != `{"mqtt":` {
+		t.Errorf("kept: %q", got)
+	}
+	if again := open(t, disk, config.Options{}); again.String("mqtt.user") != "b" || len(again.Problems()) > 0 {
+		t.Errorf("%q, %v", again.String("mqtt.user"), again.Problems())
+	}
+	must(t, s.FactoryReset())
+	if got := get(disk, "conf9.json.bad"); got != "-" {
+		t.Errorf("after a reset: %q", got)
+	}
+}
+
 // TestC4Corrupt changes every byte of a file to others, and cuts it at every byte: a
 // start finds the rest of the configuration, and a save works.
 func TestC4Corrupt(t *testing.T) {

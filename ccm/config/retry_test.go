@@ -104,7 +104,7 @@ func TestResetOrder(t *testing.T) {
 	}
 	want := []string{
 		"remove " + dir + "/conf.json", "syncdir " + dir,
-		"remove " + dir + "/conf9.json.tmp", "remove " + dir + "/conf9.json.try.tmp", // were not there
+		"remove " + dir + "/conf9.json.tmp", "remove " + dir + "/conf9.json.try.tmp", "remove " + dir + "/conf9.json.bad", // were not there
 		"rename " + dir + "/conf9.json.try", "syncdir " + dir,
 		"remove " + dir + "/conf9.json", "syncdir " + dir,
 	}

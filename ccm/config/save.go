@@ -26,7 +26,8 @@ var errTryOnce = errors.New("config: only the user's level can be tried once")
 // Nothing is written if nothing has changed. The rules of the schema must hold.
 //
 // Otherwise a save costs one file, written and synced, and one sync of the
-// directory; one more if it makes a configuration on trial obsolete.
+// directory; one more if it makes a configuration on trial obsolete. A file that could
+// not be understood when it was read stays there with the suffix .bad.
 //
 // What was set for a vendor's level becomes live when it is saved.
 func (s *Store) Save(o SaveOptions) error {
@@ -116,6 +117,10 @@ func (s *Store) write(slot int, set values) error {
 		return ErrTooLarge
 	}
 	l.stale = true // until it is known what is there
+	if l.bad {     // somebody may want to know what was in it; if not, so be it
+		s.disk.Rename(s.path(fileOf(slot)), s.path(fileOf(slot)+badSuffix))
+		l.bad = false
+	}
 	if err := fsx.WriteFile(s.disk, s.path(fileOf(slot)), text, fileMode); err != nil {
 		return err
 	}
@@ -220,7 +225,7 @@ func (s *Store) FactoryReset() error {
 func (s *Store) reset() error {
 	l := &s.levels[slotUser]
 	l.stale = true
-	for _, name := range []string{legacyFile, userFile + fsx.TempSuffix, trialFile + fsx.TempSuffix} {
+	for _, name := range []string{legacyFile, userFile + fsx.TempSuffix, trialFile + fsx.TempSuffix, userFile + badSuffix} {
 		if err := s.removeDurably(name); err != nil {
 			return err
 		}

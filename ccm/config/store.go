@@ -96,6 +96,7 @@ type level struct {
 	edited bool   // there is something staged
 	disk   values // what its file sets, as far as it can be read
 	stale  bool   // the file must be written whatever is set
+	bad    bool   // the file cannot be understood, and is kept beside the next one
 }
 
 // trial is the configuration that is to be used once, and then never again.
