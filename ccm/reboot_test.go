@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,10 +28,12 @@ func TestRebootAfterHostReply(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHand(t, ccmtest.Line{Baud: row.baud})
-			replied := false
+			var replied atomic.Bool
 			h.answer(func(line string) (string, bool) {
-				replied = replied || strings.Contains(line, `"id":77`)
-				return "", replied
+				if strings.Contains(line, `"id":77`) {
+					replied.Store(true)
+				}
+				return "", replied.Load()
 			})
 			m := newManaged(t, managedConfig{noDoors: true, module: func(c *ccm.Config) { c.Hosts = []ccm.HostConfig{h.config("")} }})
 			found(t, m.module.Host(""))
@@ -42,8 +45,8 @@ func TestRebootAfterHostReply(t *testing.T) {
 			for begin := time.Now(); time.Since(begin) < 10*time.Second && m.reboots.Load() == 0; {
 				time.Sleep(time.Millisecond)
 			}
-			if !replied || m.reboots.Load() != 1 {
-				t.Errorf("%+v: %d reboots, replied: %v", row, m.reboots.Load(), replied)
+			if !replied.Load() || m.reboots.Load() != 1 {
+				t.Errorf("%+v: %d reboots, replied: %v", row, m.reboots.Load(), replied.Load())
 			}
 			time.Sleep(5 * time.Second)
 		})
