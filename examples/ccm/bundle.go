@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -55,7 +56,52 @@ func writeFile(path string, data []byte, perm fs.FileMode) error {
 		}
 		perm = info.Mode().Perm()
 	}
-	return fsx.WriteFile(fsx.OS(), path, data, perm)
+	if err := replaceFile(path, data, perm); err != nil {
+		if p, is := errors.AsType[*fs.PathError](err); is {
+			err = p.Err // its name is not the one that the user knows
+		}
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// replaceFile makes a file beside the path, and puts it in its place.
+func replaceFile(path string, data []byte, perm fs.FileMode) error {
+	beside := filepath.Join(filepath.Dir(path), fmt.Sprintf(".ccm-%016x", rand.Uint64()))
+	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // unless it has been renamed
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	return fsx.OS().SyncDir(filepath.Dir(path))
+}
+
+// notOver refuses to write a file in the place of one that was read, other than those
+// that are meant to be replaced.
+func notOver(flag, out string, read ...string) error {
+	to, err := os.Stat(out)
+	if err != nil {
+		return nil
+	}
+	for _, path := range read {
+		if from, err := os.Stat(path); err == nil && os.SameFile(from, to) {
+			return fmt.Errorf("%s %s: that is %s, which is read: give another name", flag, out, path)
+		}
+	}
+	return nil
 }
 
 // canWrite refuses the path of a file that could not be written, before the work is
@@ -73,7 +119,15 @@ func canWrite(flag, path string) error {
 	case !info.IsDir():
 		return fmt.Errorf("%s %s: %s is no directory", flag, path, filepath.Dir(path))
 	}
-	return nil
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil // a pipe or the like: nobody knows before
+	}
+	probe, err := os.CreateTemp(filepath.Dir(path), ".ccm-*") // files are replaced, not written to
+	if err != nil {
+		return fmt.Errorf("%s %s: no file can be made there: %w", flag, path, errors.Unwrap(err))
+	}
+	probe.Close()
+	return os.Remove(probe.Name())
 }
 
 // openBundle reads a bundle and verifies all that can be known without a device.

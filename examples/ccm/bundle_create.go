@@ -35,6 +35,7 @@ type bundleMaker struct {
 	name, platform, description, buildInfo, srcDir string
 	compress                                       bool
 	attrs, extra, keys                             []string
+	read                                           []string // files, that must not be written over
 }
 
 // bundleCreateCommand is ccm bundle create.
@@ -87,9 +88,16 @@ func (m *bundleMaker) create(cmd *cobra.Command, parts []string) error {
 		if err := addSigner(&d.Signers, n, path); err != nil {
 			return err
 		}
+		m.read = append(m.read, path)
 	}
 	var out bytes.Buffer
 	if _, err := d.WriteTo(&out); err != nil {
+		if e, is := errors.AsType[*fwbundle.Error](err); is && e.Stage == fwbundle.StageContainer && !m.compress {
+			err = fmt.Errorf("%s: %w: give --compress", m.out, err)
+		}
+		return err
+	}
+	if err := notOver("-o", m.out, append(m.read, m.manifest, m.buildInfo)...); err != nil {
 		return err
 	}
 	if err := writeFile(m.out, out.Bytes(), 0o644); err != nil {
@@ -229,6 +237,7 @@ func (m *bundleMaker) readPart(src string) ([]byte, error) {
 	if m.srcDir != "" && !filepath.IsAbs(src) && !strings.HasSuffix(src, ".hex") {
 		src = filepath.Join(m.srcDir, src)
 	}
+	m.read = append(m.read, src)
 	return readFile(src)
 }
 

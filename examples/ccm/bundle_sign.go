@@ -41,6 +41,9 @@ func (p *program) bundleSignCommand() *cobra.Command {
 				if err := addSigner(&signers, slot, path); err != nil {
 					return err
 				}
+				if err := notOver("-o", out, path); err != nil {
+					return err
+				}
 			}
 			return p.sign(args[0], out, signers)
 		},

@@ -294,6 +294,36 @@ func TestBundleSign(t *testing.T) {
 	}
 }
 
+// TestBundleNotOverInputs: what is read is not written over, but for the bundle that is
+// changed.
+func TestBundleNotOverInputs(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeKeys(t)
+	mustWrite(t, "a.bin", pattern(100))
+	mustWrite(t, "build", []byte(`{"build_version":"1.9"}`))
+	if err := os.Symlink("a.bin", "link"); err != nil {
+		testbed.Missing(t, "symlinks", err)
+	}
+	const make = "bundle create --platform ccm_host a:type=STM32,src=a.bin,addr=0x08000000 "
+	must(t, strings.Fields(make+"-o a.zip")...)
+	for args, file := range map[string]string{
+		make + "-o a.bin":                      "a.bin",
+		make + "-o link":                       "a.bin",
+		make + "--build-info build -o build":   "build",
+		make + "--sign-key ec -o ec":           "ec",
+		"bundle sign a.zip --key ec -o ec":     "ec",
+		"bundle sign a.zip --key 3=ed -o ./ed": "ed",
+	} {
+		before := string(mustRead(t, file))
+		_, _, err := try(t, strings.Fields(args)...)
+		if err == nil || !strings.Contains(err.Error(), "which is read: give another name") || string(mustRead(t, file)) != before {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+	must(t, "bundle", "create", "-i", "a.zip", "-o", "a.zip", "--name", "b")
+	must(t, "bundle", "sign", "a.zip", "-o", "a.zip", "--key", "ec")
+}
+
 // TestBundleBad: what is wrong is told with the stage and the entry.
 func TestBundleBad(t *testing.T) {
 	for name, want := range map[string]string{
@@ -349,8 +379,15 @@ func TestWriteFile(t *testing.T) {
 	if info, err := os.Stat(os.DevNull); err != nil || info.Mode().IsRegular() {
 		t.Fatalf("%s is a file now", os.DevNull)
 	}
-	if err := writeFile("a", nil, 0o644); err != nil {
+	mustWrite(t, "a.tmp", []byte("mine"))
+	if err := writeFile("a", nil, 0o644); err != nil || string(mustRead(t, "a.tmp")) != "mine" {
 		t.Error(err)
+	}
+	if all, _ := os.ReadDir("."); len(all) != 3 {
+		t.Errorf("left behind: %v", all)
+	}
+	if err := writeFile("no/such", nil, 0o644); err == nil || err.Error() != "write no/such: no such file or directory" {
+		t.Errorf("%v", err)
 	}
 	if info, err := os.Stat("a"); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the mode has changed: %v, %v", info.Mode(), err)

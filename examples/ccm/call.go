@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/ccmkit/ccmkit/jsonrpc"
 	"github.com/spf13/cobra"
@@ -57,6 +58,9 @@ type callee struct {
 
 // call calls a method.
 func (c *callee) call(ctx context.Context, method, params string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.flags.timeout)
+	defer cancel()
+	c.flags.sent = len(params)
 	result, err := c.remote.call(ctx, method, params)
 	if err != nil {
 		return nil, c.flags.explain(c.outer, method, err)
@@ -70,11 +74,18 @@ func (p *program) with(cmd *cobra.Command, f *remoteFlags, do func(ctx context.C
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
+	ctx, cancel := context.WithCancel(cmd.Context()) // the connection lives as long as that
 	defer cancel()
+	limit := time.AfterFunc(f.timeout, cancel)
 	r, err := dial(ctx)
+	if !limit.Stop() && cmd.Context().Err() == nil { // too late, whatever became of it
+		if err == nil {
+			r.close()
+		}
+		err = context.DeadlineExceeded
+	}
 	if err != nil {
-		return f.explain(cmd.Context(), "--port "+f.shown(), err)
+		return f.explain(cmd.Context(), "--port "+shown(f.port), err)
 	}
 	defer r.close()
 	return do(ctx, &callee{remote: r, flags: f, outer: cmd.Context()})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ccmkit/ccmkit/jsonrpc"
 	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
@@ -38,6 +39,9 @@ func (p *program) configGet(f *remoteFlags) *cobra.Command {
 		Example: "  ccm config get --port ws://192.168.1.20/rpc wifi.sta\n  ccm config get --level 0 mqtt.keep_alive",
 		Args:    between(0, "KEY"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("level") && (level < 0 || level > 9) {
+				return usage(cmd, "--level must be 0 to 9")
+			}
 			return p.with(cmd, f, func(ctx context.Context, at *callee) error {
 				text, err := at.call(ctx, "Config.Get", getParams(args, level))
 				if err != nil {
@@ -89,6 +93,14 @@ func (c *changing) add(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&c.level, "level", 0, "`layer` to change, 1 to 8, instead of the user's")
 }
 
+// check checks the flags.
+func (c *changing) check(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("level") && (c.level < 1 || c.level > 8) {
+		return usage(cmd, "--level must be 1 to 8")
+	}
+	return nil
+}
+
 // configSet is ccm config set.
 func (p *program) configSet(f *remoteFlags) *cobra.Command {
 	var c changing
@@ -108,6 +120,9 @@ func (p *program) configSet(f *remoteFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := c.check(cmd); err != nil {
+				return err
+			}
 			return p.with(cmd, f, func(ctx context.Context, at *callee) error { return p.change(ctx, at, c, values) })
 		},
 	}
@@ -122,8 +137,11 @@ type assignment struct{ key, value string }
 func assignments(cmd *cobra.Command, args []string) (all []assignment, err error) {
 	for _, text := range args {
 		key, value, is := strings.Cut(text, "=")
-		if !is || key == "" {
+		switch {
+		case !is || key == "":
 			return nil, usage(cmd, "want KEY=VALUE, not %q", text)
+		case !utf8.ValidString(text):
+			return nil, usage(cmd, "%s: the value is not UTF-8, and cannot be sent", readable([]byte(key)))
 		}
 		all = append(all, assignment{key, value})
 	}

@@ -24,7 +24,7 @@ shadow of that name, and methods NAME/METHOD.
 --state DIR keeps the configuration of the device there, in conf1.json to
 conf9.json, and its files, such as certificates, in DIR/files. The mos tool, and
 ccm config, wifi and fs, change them through the doors: --http, --rpc-serial,
---tcp, --udp, and RPC over MQTT. With mqtt.enable in the configuration, --mqtt is
+--tcp, --udp, and RPC over MQTT. Only one ccm run at a time has a DIR. With mqtt.enable in the configuration, --mqtt is
 not needed.
 
 Whoever comes over the network has to log in, but for this machine as long as there
@@ -50,11 +50,12 @@ type daemon struct {
 	log        *slog.Logger
 	shared     map[string]func(ctx context.Context) (framing.Port, error) // ports that mos shares with a host
 	configured ccm.Config
+	unlock     func() // gives the state back
 }
 
 // runCommand is ccm run.
 func (p *program) runCommand() *cobra.Command {
-	d := &daemon{program: p}
+	d := &daemon{program: p, unlock: func() {}}
 	cmd := &cobra.Command{
 		Use:   "run [--state DIR] [--id ID] [--host [NAME=]ENDPOINT] [--mqtt URL]",
 		Short: "Run the module as a daemon", Long: runHelp,
@@ -65,6 +66,7 @@ func (p *program) runCommand() *cobra.Command {
 		Args:              exactly(),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			defer func() { d.unlock() }()
 			if err := d.configure(cmd); err != nil {
 				return err
 			}
@@ -169,7 +171,7 @@ func (d *daemon) host(cmd *cobra.Command, text string, log *slog.Logger) (ccm.Ho
 	name, rest := splitName(text)
 	at, err := parseEndpoint(rest)
 	if err != nil {
-		return ccm.HostConfig{}, usage(cmd, "--host %s: %v", text, err)
+		return ccm.HostConfig{}, usage(cmd, "--host %s: %v", shown(text), err)
 	}
 	open := func(ctx context.Context) (framing.Port, error) {
 		port, err := at.open(ctx)
@@ -211,6 +213,11 @@ func (d *daemon) serve(ctx context.Context) error {
 	doors, err := d.doors.open(ctx, d)
 	if err != nil {
 		return err
+	}
+	if s := d.configured.Management.Store; s != nil { // not before the doors are open: nobody would look at it again
+		if err := d.firstPassword(s); err != nil {
+			return err
+		}
 	}
 	d.configured.Management.Doors = doors
 	m, err := ccm.New(d.configured)

@@ -5,8 +5,11 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ccmkit/ccmkit/ccm"
@@ -47,9 +50,18 @@ func (d *daemon) open(cmd *cobra.Command, m *ccm.Management) error {
 		}
 		return nil
 	}
-	m.MAC = d.state.address()
+	if d.doors.https != "" && (d.doors.cert == "" || d.doors.key == "") {
+		return usage(cmd, "--https needs --https-cert and --https-key")
+	}
 	var err error
+	if m.MAC, err = d.state.address(); err != nil {
+		return usage(cmd, "--mac: %v", err)
+	}
 	if m.Files, err = files.Open(files.Options{Dir: d.state.files()}); err != nil {
+		return fmt.Errorf("--state: %w", err)
+	}
+	if d.unlock, err = lockState(d.state.dir); err != nil {
+		d.unlock = func() {}
 		return fmt.Errorf("--state: %w", err)
 	}
 	o := config.Options{Dir: d.state.dir, MAC: m.MAC, Logger: d.log}
@@ -61,9 +73,35 @@ func (d *daemon) open(cmd *cobra.Command, m *ccm.Management) error {
 	if m.Store, err = config.Open(cmd.Context(), o); err != nil {
 		return fmt.Errorf("--state: %w", err)
 	}
+	if err := d.missingKey(m.Store); err != nil {
+		return err
+	}
 	m.Access = access.Config{ReadFile: d.state.read, AllowAnonymousLAN: d.doors.anonymous}
-	if d.doors.public() && !d.doors.anonymous {
-		return d.firstPassword(m.Store)
+	if err := d.passwordLeft(m.Store); err != nil {
+		return err
+	}
+	if name := m.Store.String("rpc.auth_file"); name != "" {
+		if _, err := d.state.read(name); err != nil {
+			d.log.Error("nobody can log in: rpc.auth_file cannot be read", "err", err)
+		}
+	}
+	return nil
+}
+
+// missingKey refuses a --root-key that is not there: secrets would be stored in
+// clear. But a device that has lost the key of what it has stored starts
+// (spec/reliability.md E4).
+func (d *daemon) missingKey(s *config.Store) error {
+	if d.state.rootKey == "" {
+		return nil
+	}
+	_, err := os.Stat(d.state.rootKey)
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+	case len(s.Status().Unreadable) == 0:
+		return fmt.Errorf("--root-key: %w; make one by: head -c 32 /dev/urandom > FILE, with mode 0600", err)
+	default:
+		d.log.Error("the root key is missing: stored secrets are lost, new ones are stored in clear", "file", d.state.rootKey)
 	}
 	return nil
 }
@@ -77,23 +115,50 @@ func (s *stateFlags) read(name string) ([]byte, error) {
 }
 
 // address returns the hardware address of the device.
-func (s *stateFlags) address() string {
+func (s *stateFlags) address() (string, error) {
 	if s.mac != "" {
-		return strings.ToUpper(strings.NewReplacer(":", "", "-", "").Replace(s.mac))
+		digits := strings.ToUpper(strings.NewReplacer(":", "", "-", "").Replace(s.mac))
+		if len(digits) != 12 || strings.Trim(digits, "0123456789ABCDEF") != "" {
+			return "", fmt.Errorf("want 12 hex digits, not %q", s.mac)
+		}
+		return digits, nil
 	}
 	all, _ := net.Interfaces()
 	for _, i := range all {
 		if len(i.HardwareAddr) == 6 && i.Flags&net.FlagLoopback == 0 {
-			return fmt.Sprintf("%X", []byte(i.HardwareAddr))
+			return fmt.Sprintf("%X", []byte(i.HardwareAddr)), nil
 		}
 	}
-	return "000000000000"
+	return "000000000000", nil
 }
 
-// firstPassword makes a password if there is none.
-func (d *daemon) firstPassword(s *config.Store) error {
-	if s.String("rpc.auth_file") != "" || s.String("rpc.acl") != "" || s.String("rpc.acl_file") != "" {
+// passwordLeft uses the passwords that are there although the configuration has
+// forgotten them, because its file was damaged.
+func (d *daemon) passwordLeft(s *config.Store) error {
+	path := filepath.Join(d.state.dir, authFile)
+	damaged := func(p config.Problem) bool { return p.Key == "" }
+	if s.String("rpc.auth_file") != "" || !slices.ContainsFunc(s.Problems(), damaged) {
 		return nil
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil
+	}
+	d.log.Error("a file of the configuration is damaged; the passwords that are left are used", "file", path)
+	return s.Set(config.Change{Key: "rpc.auth_file", Value: []byte(`"` + authFile + `"`), Vendor: true})
+}
+
+// firstPassword makes a password if there is none, but some door is open to others.
+// One that is there and not named by the configuration is used.
+func (d *daemon) firstPassword(s *config.Store) error {
+	switch {
+	case !d.doors.public() || d.doors.anonymous:
+		return nil
+	case s.String("rpc.auth_file") != "" || s.String("rpc.acl") != "" || s.String("rpc.acl_file") != "":
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(d.state.dir, authFile)); err == nil {
+		d.log.Warn("rpc.auth_file is not set, but there are passwords: they are used", "file", authFile)
+		return setPasswords(s)
 	}
 	random := make([]byte, 10)
 	rand.Read(random)
@@ -102,11 +167,7 @@ func (d *daemon) firstPassword(s *config.Store) error {
 	if err := writeFile(filepath.Join(d.state.dir, authFile), []byte(line), 0o600); err != nil {
 		return fmt.Errorf("the first password: %w", err)
 	}
-	err := s.Set(config.Change{Key: "rpc.auth_file", Value: []byte(`"` + authFile + `"`), Vendor: true})
-	if err == nil {
-		err = s.Save(config.SaveOptions{})
-	}
-	if err != nil {
+	if err := setPasswords(s); err != nil {
 		return fmt.Errorf("the first password: %w", err)
 	}
 	d.out.printf("user admin, password %s (it is not shown again)\n", password)
@@ -114,4 +175,13 @@ func (d *daemon) firstPassword(s *config.Store) error {
 		return errors.Join(errors.New("nobody has seen the first password: remove "+authFile+" from --state and start again"), err)
 	}
 	return nil
+}
+
+// setPasswords has the configuration name the file of the passwords.
+func setPasswords(s *config.Store) error {
+	err := s.Set(config.Change{Key: "rpc.auth_file", Value: []byte(`"` + authFile + `"`), Vendor: true})
+	if err == nil {
+		err = s.Save(config.SaveOptions{})
+	}
+	return err
 }

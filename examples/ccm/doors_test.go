@@ -167,7 +167,7 @@ func TestDaemonUsage(t *testing.T) {
 	for args, want := range map[string]string{
 		"run --id a --host tcp:127.0.0.1:1 --mqtt mqtt://127.0.0.1:1 --http 0": "--http and the like need --state",
 		"run --state " + dir + " --http nonsense:port":                         "--http: ",
-		"run --state " + dir + " --https 0":                                    "--https-cert, --https-key: ",
+		"run --state " + dir + " --https 0":                                    "--https needs --https-cert",
 		"run --state " + dir + " --rpc-serial gopher://x":                      "--rpc-serial: ",
 		"run --state /dev/null/x":                                              "--state: ",
 		"run --state " + dir + " --root-key " + dir + "/key":                   "",

@@ -51,7 +51,7 @@ func parseEndpoint(text string) (endpoint, error) {
 		e, err = parseSerial(strings.TrimPrefix(text, "serial:"))
 	}
 	if err != nil {
-		return e, fmt.Errorf("endpoint %q: %w", text, err)
+		return e, fmt.Errorf("endpoint %q: %w", shown(text), err)
 	}
 	return e, nil
 }

@@ -36,6 +36,9 @@ type progressBar struct {
 	drawn       int             // characters of the bar on the terminal
 }
 
+// progress returns a bar on standard error.
+func (p *program) progress() *progressBar { return &progressBar{log: p.log, width: p.log.width} }
+
 // flash shows the progress of a flashing.
 func (b *progressBar) flash(p stm32boot.Progress) {
 	if p.Phase == stm32boot.PhaseDone {

@@ -29,8 +29,14 @@ func (f *flasher) readBack(ctx context.Context, c *stm32boot.Client) error {
 		}
 		size = uint64(chip.FlashStart) + uint64(chip.FlashSize) - uint64(addr)
 	}
-	if uint64(addr)+size > 1<<32 {
+	end := uint64(addr) + size
+	switch flashEnd := uint64(chip.FlashStart) + uint64(chip.FlashSize); {
+	case size == 0:
+		return errors.New("--size 0: there is nothing to read")
+	case end > 1<<32:
 		return fmt.Errorf("%d bytes at 0x%08X end behind the last address", size, addr)
+	case chip.InFlash(addr, 1) && end > flashEnd && c.SizeKnown():
+		return fmt.Errorf("%d bytes at 0x%08X end behind the flash, at 0x%08X: read at most %d", size, addr, flashEnd, flashEnd-uint64(addr))
 	}
 	begun := time.Now()
 	data := make([]byte, size)

@@ -120,7 +120,11 @@ func (f *flasher) unlock(ctx context.Context, c *stm32boot.Client) error {
 	if err := c.WriteUnprotect(ctx); err != nil {
 		return err
 	}
-	return c.Reconnect(ctx) // the size of the flash can be read now
+	if err := c.Reconnect(ctx); err != nil { // the size of the flash can be read now
+		return err
+	}
+	f.out.printf("removed the protection; the flash is erased\n")
+	return nil
 }
 
 // eraseAll erases the flash.

@@ -254,6 +254,8 @@ func TestFlashRefuses(t *testing.T) {
 		{[]string{good, "--chip", "size=64K,page=1K,id=0x411"}, []string{"wrong chip"}},
 		{[]string{good, "--go", "0x20000000", "--chip", "0x431"}, []string{"wrong chip"}},
 		{[]string{"--read", saved, "--addr", "0x1ffff000"}, []string{"not in the flash: say by --size"}},
+		{[]string{"--read", saved, "--size", "0"}, []string{"nothing to read"}},
+		{[]string{"--read", saved, "--addr", "0x08003ff0", "--size", "17"}, []string{"end behind the flash, at 0x08004000: read at most 16"}},
 		{[]string{"--read", saved, "--addr", "0xffffffff", "--size", "2"}, []string{"behind the last address"}},
 		{[]string{"--read", saved, "--addr", "0x60000000", "--size", "2"}, []string{"refused (NACK)", "the chip has no memory"}},
 		{[]string{"--read", "/no/such/file", "--size", "2"}, []string{"--read /no/such/file: the directory is missing"}},

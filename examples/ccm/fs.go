@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 	"github.com/spf13/cobra"
@@ -15,6 +16,9 @@ import (
 // fsChunk is how much of a file goes in one call: as much as fits a frame of 4096
 // bytes in base64.
 const fsChunk = 2048
+
+// fsLong is how long a file is whose way takes so long that it is shown, in bytes.
+const fsLong = 16 << 10
 
 // maxRemoteFile is the longest file that is fetched, in bytes.
 const maxRemoteFile = 64 << 20
@@ -68,8 +72,13 @@ func (p *program) fsGet(f *remoteFlags) *cobra.Command {
 		Use: "get NAME", Short: "Fetch a file to standard output, or with -o into a file",
 		Args: exactly("NAME"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := canWrite("-o", out); err != nil {
+				return err
+			}
 			return p.with(cmd, f, func(ctx context.Context, at *callee) error {
-				data, err := fetch(ctx, at, args[0])
+				bar := p.progress()
+				data, err := fetch(ctx, at, args[0], bar)
+				bar.clear()
 				if err != nil {
 					return err
 				}
@@ -86,7 +95,7 @@ func (p *program) fsGet(f *remoteFlags) *cobra.Command {
 }
 
 // fetch gets a file, chunk by chunk.
-func fetch(ctx context.Context, at *callee, name string) ([]byte, error) {
+func fetch(ctx context.Context, at *callee, name string, bar *progressBar) ([]byte, error) {
 	var data []byte
 	for {
 		params, _ := mjson.Appendf(nil, `{"filename":%Q,"offset":%d,"len":%d}`, name, len(data), fsChunk)
@@ -106,6 +115,9 @@ func fetch(ctx context.Context, at *callee, name string) ([]byte, error) {
 			return nil, fmt.Errorf("FS.Get: %w", err)
 		}
 		data = append(data, part...)
+		if size := len(data) + *chunk.Left; size > fsLong {
+			bar.show("get", int64(len(data)), int64(size))
+		}
 		switch {
 		case *chunk.Left == 0:
 			return data, nil
@@ -128,18 +140,49 @@ func (p *program) fsPut(f *remoteFlags) *cobra.Command {
 			if len(args) > 1 {
 				name = args[1]
 			}
-			return p.with(cmd, f, func(ctx context.Context, at *callee) error { return store(ctx, at, name, data) })
+			return p.with(cmd, f, func(ctx context.Context, at *callee) error {
+				bar := p.progress()
+				defer bar.clear()
+				return store(ctx, at, name, data, bar)
+			})
 		},
 	}
 }
 
-// store puts a file, chunk by chunk. An empty one is a chunk too.
-func store(ctx context.Context, at *callee, name string, data []byte) error {
+// partSuffix is what a file of several chunks has behind its name until it is whole,
+// so that the old one stays if the new one does not come to its end.
+const partSuffix = ".part"
+
+// store stores a file as a whole.
+func store(ctx context.Context, at *callee, name string, data []byte, bar *progressBar) error {
+	if len(data) <= fsChunk {
+		return put(ctx, at, name, data, bar)
+	}
+	part := name + partSuffix
+	err := put(ctx, at, part, data, bar)
+	if err == nil {
+		params, _ := mjson.Appendf(nil, `{"src":%Q,"dst":%Q}`, part, name)
+		_, err = at.call(ctx, "FS.Rename", string(params))
+	}
+	if err != nil {
+		params, _ := mjson.Appendf(nil, `{"filename":%Q}`, part)
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		at.remote.call(limited, "FS.Remove", string(params)) // as far as the module can be reached
+	}
+	return err
+}
+
+// put puts a file, chunk by chunk. An empty one is a chunk too.
+func put(ctx context.Context, at *callee, name string, data []byte, bar *progressBar) error {
 	for offset := 0; offset == 0 || offset < len(data); offset += fsChunk {
 		part := data[offset:min(offset+fsChunk, len(data))]
 		params, _ := mjson.Appendf(nil, `{"filename":%Q,"offset":%d,"append":%B,"data":%V}`, name, offset, offset > 0, len(part), part)
 		if _, err := at.call(ctx, "FS.Put", string(params)); err != nil {
 			return err
+		}
+		if len(data) > fsLong {
+			bar.show("put", int64(offset+len(part)), int64(len(data)))
 		}
 	}
 	return nil

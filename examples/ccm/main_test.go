@@ -140,6 +140,7 @@ func TestUsage(t *testing.T) {
 		}
 		return path
 	}
+	state := filepath.Join(dir, "state")
 	t.Setenv(portEnv, "")
 	t.Setenv(passwordEnv, "")
 	const run0 = "run --id a --host tcp:127.0.0.1:1 --mqtt mqtts://127.0.0.1 "
@@ -161,7 +162,20 @@ func TestUsage(t *testing.T) {
 		{"call --port tcp:h Sum", `--port: endpoint "tcp:h": want tcp:HOST:PORT`, 2},
 		{"call --port mqtt://h Sum", "--port: want mqtt://HOST[:PORT]/DEVICE", 2},
 		{"call --port mqtt://h/a+ Sum", "--port: want mqtt://HOST[:PORT]/DEVICE", 2},
-		{"call --port gopher://h/rpc Sum", "unknown kind", 2},
+		{"call --port gopher://h/rpc Sum", `unknown scheme "gopher"`, 2},
+		{"call --port ws://a:secret%zz@h/rpc Sum", "--port ws://...@h/rpc is no URL", 2},
+		{"call --port http://a:secret/@h/rpc Sum", "--port http://...@h/rpc is no URL", 2},
+		{"call --port tcp://a:secret#@h:1 Sum", "is no URL", 2},
+		{"call --port ftp://a:secret@h Sum", "--port ftp://...@h: unknown scheme", 2},
+		{"call --port ws:/a:secret@h Sum", "--port ws://...@h is no URL", 2},
+		{"call --port ws://h --password-file " + file("empty", "\n") + " Sum", "--password-file: it is empty", 1},
+		{"config get --port ws://h --level 10", "--level must be 0 to 9", 2},
+		{"config get --port ws://h --level -1", "--level must be 0 to 9", 2},
+		{"config set --port ws://h --level 0 a=b", "--level must be 1 to 8", 2},
+		{"config set --port ws://h --level 9 a=b", "--level must be 1 to 8", 2},
+		{"config set --port ws://h a=\xff", "a: the value is not UTF-8", 2},
+		{"wifi join --port ws://h \xff", "must be UTF-8", 2},
+		{"fs get --port ws://h x -o /no/such/x", "-o /no/such/x: the directory is missing", 1},
 		{"call --port /no/such/port Sum", "no such file or directory (is it plugged in?", 1},
 		{"call --port unix:/no/such Sum", "/no/such", 1},
 
@@ -179,6 +193,9 @@ func TestUsage(t *testing.T) {
 		{"doctor --max-frame x x", "invalid argument", 2},
 		{"doctor " + file("plain", ""), "(TCP and UNIX sockets are", 1},
 
+		{"run --state " + state + " --mac zz", `--mac: want 12 hex digits, not "zz"`, 2},
+		{"run --id a --mqtt mqtt://h --host http://u:secret@h", `--host http://...@h`, 2},
+		{"run --state " + state + " --https 0", "--https needs --https-cert", 2},
 		{"run x", `unexpected argument "x"`, 2},
 		{"run", "--id is missing", 2},
 		{"run --id a", "--host is missing", 2},
@@ -204,7 +221,7 @@ func TestUsage(t *testing.T) {
 	} {
 		var out, log strings.Builder
 		err := run(t.Context(), strings.Fields(c.args), &out, &log)
-		if err == nil || !strings.Contains(err.Error(), c.want) || exitCode(err) != c.code {
+		if err == nil || !strings.Contains(err.Error(), c.want) || exitCode(err) != c.code || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s:\n got %v, exit %d\nwant %s, exit %d", c.args, err, exitCode(err), c.want, c.code)
 		}
 		if strings.Contains(out.String()+log.String(), "secret") || out.Len() > 0 {

@@ -135,7 +135,12 @@ func readSmall(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, limit+1))
+	return readLimited(f, name, limit)
+}
+
+// readLimited reads at most limit bytes.
+func readLimited(r io.Reader, name string, limit int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err == nil && int64(len(text)) > limit {
 		return nil, fmt.Errorf("%s: more than %d bytes", name, limit)
 	}

@@ -54,14 +54,18 @@ type remoteFlags struct {
 	user     string
 	passFile string
 	timeout  time.Duration
+	sent     int // bytes of params of the last call
 }
+
+// usualFrame is the longest frame that modules take, in bytes.
+const usualFrame = 4096
 
 // add adds the flags to a command.
 func (f *remoteFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.port, "port", "", "`endpoint` to call at; else "+portEnv+" is looked at")
 	cmd.Flags().StringVar(&f.user, "user", "admin", "`name` to log in with, if a login is asked for")
-	cmd.Flags().StringVar(&f.passFile, "password-file", "", "`file` with the password for it; else "+adminEnv+" is looked at")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 10*time.Second, "how long all of it may take")
+	cmd.Flags().StringVar(&f.passFile, "password-file", "", "`file` with the password for it, - is standard input; else "+adminEnv+" is looked at")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 10*time.Second, "how long connecting, and then each call, may take")
 	f.mqtt.add(cmd)
 }
 
@@ -74,7 +78,7 @@ type login struct {
 var errNoPassword = errors.New("a login is asked for: give --password-file, or set " + adminEnv)
 
 // login reads name and password, from the flags, the URL or the environment.
-func (f *remoteFlags) login(info *url.Userinfo) (login, error) {
+func (f *remoteFlags) login(cmd *cobra.Command, info *url.Userinfo) (login, error) {
 	l := login{user: f.user}
 	password, inURL := info.Password()
 	if name := info.Username(); name != "" {
@@ -82,11 +86,14 @@ func (f *remoteFlags) login(info *url.Userinfo) (login, error) {
 	}
 	switch {
 	case f.passFile != "":
-		text, err := readSmall(f.passFile, maxPassword)
+		text, err := readPassword(cmd, f.passFile, "password of "+l.user+": ")
+		if err == nil && len(text) == 0 {
+			err = errors.New("it is empty")
+		}
 		if err != nil {
 			return l, fmt.Errorf("--password-file: %w", err)
 		}
-		l.password = cloud.Secret(strings.TrimRight(string(text), "\r\n"))
+		l.password = cloud.Secret(text)
 	case inURL:
 		l.password = cloud.Secret(password)
 	default:
@@ -109,10 +116,17 @@ func (f *remoteFlags) check(cmd *cobra.Command, log *printer) (dial func(ctx con
 		return f.dialBroker(cmd)
 	}
 	u, err := url.Parse(f.port)
-	if err != nil || u.Host == "" || !isDoor(u.Scheme) {
+	scheme, _, _ := strings.Cut(f.port, ":")
+	isURL := strings.HasPrefix(f.port[len(scheme):], "://")
+	switch {
+	case isDoor(scheme) && (isURL || scheme != "tcp") && (err != nil || u.Host == ""): // tcp:HOST:PORT is a port
+		return nil, usage(cmd, "--port %s is no URL; in a password write %%25, %%2F, %%23, %%3F and %%20 for %%, /, #, ? and a blank, or use --password-file", shown(f.port))
+	case isURL && !isDoor(scheme):
+		return nil, usage(cmd, "--port %s: unknown scheme %q; there are ws, wss, http, https, mqtt, mqtts, tcp and udp", shown(f.port), scheme)
+	case !isURL || u == nil:
 		return f.dialPort(cmd, log)
 	}
-	who, err := f.login(u.User)
+	who, err := f.login(cmd, u.User)
 	if err != nil {
 		return nil, err
 	}
@@ -135,12 +149,15 @@ func (f *remoteFlags) check(cmd *cobra.Command, log *printer) (dial func(ctx con
 	return func(ctx context.Context) (remote, error) { return dialTCP(ctx, u.Host, who) }, nil
 }
 
-// shown returns the endpoint without a password.
-func (f *remoteFlags) shown() string {
-	if u, err := url.Parse(f.port); err == nil && u.User != nil {
-		return u.Redacted()
+// shown returns an endpoint without a password: what is before the last @ may be or
+// hold one, whether it is a good URL or not.
+func shown(endpoint string) string {
+	scheme, rest, isURL := strings.Cut(endpoint, ":")
+	at := strings.LastIndex(rest, "@")
+	if !isURL || at < 0 || !strings.HasPrefix(rest, "/") {
+		return endpoint
 	}
-	return f.port
+	return scheme + "://..." + rest[at:]
 }
 
 // isDoor reports whether a scheme is that of a door of a module.
@@ -161,7 +178,7 @@ func (f *remoteFlags) dialBroker(cmd *cobra.Command) (func(ctx context.Context) 
 	if err != nil {
 		return nil, err
 	}
-	who, err := f.login(nil) // the name in the URL is that for the broker
+	who, err := f.login(cmd, nil) // the name in the URL is that for the broker
 	return func(ctx context.Context) (remote, error) { return dialMQTT(ctx, cfg, device, who) }, err
 }
 
@@ -211,6 +228,9 @@ func (f *framed) call(ctx context.Context, method, params string) ([]byte, error
 	}
 	return result, err
 }
+
+// errTooManyLogins says that the module takes no login now, not even a good one.
+var errTooManyLogins = errors.New("too many failed logins: wait a minute")
 
 // errLogin says that name or password are wrong.
 var errLogin = errors.New("the login is refused: look at --user and the password")
@@ -276,12 +296,22 @@ func (f *remoteFlags) explain(ctx context.Context, method string, err error) err
 	switch e, is := errors.AsType[*jsonrpc.Error](err); {
 	case ctx.Err() != nil:
 		return errInterrupted
+	case is && e.Code == jsonrpc.CodeBusy && strings.Contains(e.Message, "login"):
+		return fmt.Errorf("%s: %w", method, errTooManyLogins)
 	case is && len(e.Data) > 0:
 		return fmt.Errorf("%s: %w: %s", method, err, readable(e.Data))
+	case f.sent > usualFrame && !is:
+		return fmt.Errorf("%s: %w (the call has %d bytes; modules take %d, see rpc.max_frame_size)", method, plainEnd(err, f.timeout), f.sent, usualFrame)
 	case hungUp(err):
 		return fmt.Errorf("%s: the other end has hung up: %w", method, err)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("%s: no answer within %v", method, f.timeout)
 	}
-	return fmt.Errorf("%s: %w", method, err)
+	return fmt.Errorf("%s: %w", method, plainEnd(err, f.timeout))
+}
+
+// plainEnd says in words that time was up.
+func plainEnd(err error, timeout time.Duration) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("no answer within %v", timeout)
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -18,6 +19,7 @@ type web struct {
 	url    *url.URL
 	client *http.Client
 	next   []byte // the answer to the last frame
+	kind   string // its Content-Type
 }
 
 // newWeb returns a way to a module by HTTP. It connects when it is called.
@@ -50,17 +52,23 @@ func (w *web) send(ctx context.Context, frame []byte) error {
 		if authorization, err = access.AnswerHTTP(challenge, w.who.user, string(w.who.password), http.MethodPost, w.url.RequestURI()); err != nil {
 			return err
 		}
-		if status, _, body, err = w.post(ctx, frame, authorization); err == nil && status == http.StatusUnauthorized {
+		if status, head, body, err = w.post(ctx, frame, authorization); err == nil && status == http.StatusUnauthorized {
 			return errLogin
 		}
 	}
 	switch {
 	case err != nil:
 		return err
+	case status == http.StatusTooManyRequests && len(bytes.TrimSpace(body)) == 0:
+		return errTooManyLogins
 	case status != http.StatusOK:
-		return fmt.Errorf("%s answers %d %s: %s", w.url, status, http.StatusText(status), readable(bytes.TrimSpace(body)))
+		text := readable(bytes.TrimSpace(body))
+		if text != "" {
+			text = ": " + cutTo(text, 200)
+		}
+		return fmt.Errorf("%s answers %d %s%s", w.url, status, http.StatusText(status), text)
 	}
-	w.next = body
+	w.next, w.kind = body, head.Get("Content-Type")
 	return nil
 }
 
@@ -83,10 +91,14 @@ func (w *web) post(ctx context.Context, frame []byte, authorization string) (sta
 	return answer.StatusCode, answer.Header, body, err
 }
 
-// receive returns the answer to the last frame.
+// receive returns the answer to the last frame. There is only one: if it is none, it
+// is asked for again.
 func (w *web) receive(context.Context) ([]byte, error) {
-	if w.next == nil {
-		return nil, fmt.Errorf("%s has answered another call", w.url)
+	switch {
+	case w.next == nil:
+		return nil, fmt.Errorf("%s answers something else (%s): is it the RPC of a module?", w.url, cmp.Or(w.kind, "no Content-Type"))
+	case len(w.next) == 0:
+		return nil, fmt.Errorf("%s answers nothing: is it the RPC of a module?", w.url)
 	}
 	answer := w.next
 	w.next = nil

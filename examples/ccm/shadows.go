@@ -27,7 +27,7 @@ type shadowKeeper struct {
 func (p *program) shadowsCommand() *cobra.Command {
 	s := &shadowKeeper{daemon: daemon{program: p}}
 	cmd := &cobra.Command{
-		Use: "shadows --mqtt URL [--dir DIRECTORY]", Short: "keep the device shadows of a broker",
+		Use: "shadows --mqtt URL [--dir DIRECTORY]", Short: "Keep the device shadows of a broker",
 		Long: shadowsHelp, Args: exactly(), ValidArgsFunction: cobra.NoFileCompletions,
 		Example: "  ccm shadows --mqtt mqtt://localhost --dir /var/lib/shadows",
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
+	"unicode/utf8"
 
 	"github.com/ccmkit/ccmkit/ccm/wifi"
 	"github.com/spf13/cobra"
@@ -56,7 +56,8 @@ func (p *program) wifiScan(f *remoteFlags) *cobra.Command {
 
 const wifiJoinHelp = `Stores a network and its password, switches the module's own access point off, and
 has the module reboot, after which it joins. The password is read from --pass-file
-("-" is standard input); without one, the network is an open one.`
+("-" is standard input, where a terminal is asked for it); without one, the network
+is an open one.`
 
 // wifiJoin is ccm wifi join.
 func (p *program) wifiJoin(f *remoteFlags) *cobra.Command {
@@ -67,9 +68,15 @@ func (p *program) wifiJoin(f *remoteFlags) *cobra.Command {
 		Example: "  ccm wifi join --port http://192.168.4.1/rpc --pass-file - MyNet",
 		Args:    exactly("SSID"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			password, err := wifiPassword(cmd, passFile)
-			if err != nil {
+			if err := c.check(cmd); err != nil {
 				return err
+			}
+			password, err := wifiPassword(cmd, passFile)
+			switch {
+			case err != nil:
+				return err
+			case !utf8.ValidString(args[0]) || !utf8.ValidString(password):
+				return usage(cmd, "SSID and password must be UTF-8, as others cannot be sent")
 			}
 			values := []assignment{{"wifi.ap.enable", "false"}, {"wifi.sta.enable", "true"}, {"wifi.sta.ssid", args[0]}, {"wifi.sta.pass", password}}
 			return p.with(cmd, f, func(ctx context.Context, at *callee) error { return p.change(ctx, at, c, values) })
@@ -85,18 +92,14 @@ func wifiPassword(cmd *cobra.Command, file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
-	if file == "-" {
-		file = "/dev/stdin"
-	}
-	text, err := readSmall(file, maxPassword)
+	text, err := readPassword(cmd, file, "password of the network: ")
 	if err != nil {
 		return "", fmt.Errorf("--pass-file: %w", err)
 	}
-	password := strings.TrimRight(string(text), "\r\n")
-	if password == "" {
+	if text == "" {
 		return "", usage(cmd, "--pass-file: it is empty")
 	}
-	return password, nil
+	return text, nil
 }
 
 // wifiStatus is ccm wifi status.
