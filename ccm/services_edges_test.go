@@ -235,7 +235,9 @@ func TestSmallFrames(t *testing.T) {
 		inBubble(t, managedConfig{setup: func(s *config.Store) error {
 			return s.Set(config.Change{Key: "rpc.max_frame_size", Value: []byte(size), Vendor: true})
 		}}, func(t *testing.T, m *managed, _ *hand) {
-			m.asking(t)("Config.Set", `{"key":"rpc.max_frame_size","value":4096,"save":true}`)
+			if got := m.asking(t)("Config.Set", `{"key":"rpc.max_frame_size","value":4096,"save":true}`); !strings.Contains(got, `"saved":true`) {
+				t.Errorf("%s: %q", size, got)
+			}
 		})
 	}
 }

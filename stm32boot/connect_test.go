@@ -166,6 +166,18 @@ func TestConnectPinsFail(t *testing.T) {
 		})
 	}
 	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		_, err := Connect(t.Context(), Config{Port: newROM(0x410), Reset: pinFunc(func(high bool) error {
+			if tries++; tries == 1 {
+				return io.EOF
+			}
+			return nil
+		})})
+		if err == nil || err.Error() != reset {
+			t.Errorf("reset fails once: %v", err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
 		r := newROM(0x410)
 		r.alter = func([]byte) []byte { return nil }
 		_, err := Connect(t.Context(), Config{Port: r, Leave: func(context.Context) error { return io.EOF }})
