@@ -476,3 +476,14 @@ func TestAuthorizeAllocs(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestCheckRules(t *testing.T) {
+	for text, good := range map[string]bool{
+		"": true, "@file": true, "[]": true, `[{"method":"Sys.*","acl":"*"}]`: true,
+		"garbage": false, "{}": false, `[{"method":1}]`: false, `[`: false,
+	} {
+		if err := access.CheckRules(text); (err == nil) != good {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

@@ -131,6 +131,17 @@ func (c *ruleCache) parse(text string) error {
 	return c.wrong
 }
 
+// CheckRules returns what is wrong with a value of rpc.acl, or nil: it is for whoever
+// sets it, as nobody may call when there are rules that cannot be read. What a file
+// holds (@FILE) is not looked at.
+func CheckRules(inline string) error {
+	if !isInline(inline) {
+		return nil
+	}
+	_, err := parseRules([]byte(inline))
+	return err
+}
+
 // parseRules reads the text of rules.
 func parseRules(text []byte) (ruleSet, error) {
 	if len(text) > maxRulesText || !jsonrpc.Valid(text) {

@@ -64,7 +64,8 @@ func (d *daemon) open(cmd *cobra.Command, m *ccm.Management) error {
 		d.unlock = func() {}
 		return fmt.Errorf("--state: %w", err)
 	}
-	o := config.Options{Dir: d.state.dir, MAC: m.MAC, Logger: d.log}
+	o := config.Options{Dir: d.state.dir, MAC: m.MAC, Logger: d.log, Schema: config.CCM().WithRules(
+		func(v config.View) error { return access.CheckRules(v.String("rpc.acl")) })}
 	if d.state.rootKey != "" {
 		o.RootKey = config.KeyFile(d.state.rootKey)
 	} else {

@@ -80,6 +80,8 @@ func TestConfig(t *testing.T) {
 		{"config set --no-reboot debug.level=1 debug.level=2", "", "", "debug.level: it is set twice"},
 		{"config set --no-reboot wifi.sta.enable=true wifi.sta.ssid=", "", "", "STA SSID must be between 1 and 32 chars"},
 		{"config set --no-reboot --level 5 debug.level=1", "", "", "not allowed to set this level"},
+		{"config set --no-reboot rpc.acl=garbage", "", "", "rpc.acl is not a JSON array of objects"},
+		{"config get rpc.acl", "\"\"\n", "", ""},
 		{"config set --no-reboot update.key0=x", "", "", "not allowed to set [update.key0]"},
 		{"config get nope", "", "", "invalid config key [nope]"},
 		{"fs put " + file, "", "", ""},
