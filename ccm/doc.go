@@ -117,6 +117,7 @@
 // All methods are safe for concurrent use. Handlers of one host run one at a
 // time in the order of its requests (see package jsonrpc); handlers for the
 // cloud run in parallel, 24 at most; those that read or change the configuration and
-// files begin in the order in which they came, as at all doors. What the cloud calls of a host is sent to it
+// files run one after the other, in the order in which they came, as those of every
+// connection to a door do. What the cloud calls of a host is sent to it
 // in the order in which it came.
 package ccm

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 
 	"github.com/ccmkit/ccmkit/jsonrpc"
 )
@@ -28,7 +29,20 @@ func (m *Module) hostMethod(method string) (*Host, string) {
 // inTurn returns a handler by which the host answers. Requests are sent to it in
 // the order of the calls of inTurn. The handler must run once.
 func (h *Host) inTurn(method string) jsonrpc.Handler {
-	return h.turns.handler(func(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Request, pass func()) {
+	turn := make(chan struct{})
+	h.mu.Lock()
+	before := h.turn
+	h.turn = turn
+	h.mu.Unlock()
+	return jsonrpc.HandlerFunc(func(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Request) {
+		pass := sync.OnceFunc(func() { close(turn) })
+		defer pass()
+		if before != nil {
+			select {
+			case <-before:
+			case <-ctx.Done():
+			}
+		}
 		h.forward(ctx, method, w, r, pass)
 	})
 }

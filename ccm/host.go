@@ -54,7 +54,7 @@ type Host struct {
 	told   bool           // Sys.Init was sent; belongs to the search
 
 	mu       sync.Mutex
-	turns    turns // of the requests of doors
+	turn     chan struct{} // closed when the last request of a door is on its way
 	state    HostState
 	link     *link         // nil while the port is not open
 	changed  chan struct{} // closed at every change, and replaced

@@ -78,7 +78,6 @@ const (
 type gatekeeping struct {
 	gate    *access.Gate
 	service *channel.Service
-	turns   turns // of the calls of doors to the configuration and the files
 	saves   saveLimit
 	restart restart
 }
@@ -166,13 +165,9 @@ func (m *Module) kindOf(method string) access.Kind {
 }
 
 // lookup finds the handler of a method, for the doors. The methods of the module
-// come first, then those of the hosts, whose codes pass unchanged. Those that read
-// or change the configuration and files begin in the order of their calls.
+// come first, then those of the hosts, whose codes pass unchanged.
 func (m *Module) lookup(name []byte) (jsonrpc.Handler, func(int) int) {
 	if h, _ := m.mux.Lookup(name); h != nil {
-		if own, is := h.(*builtin); is && own.inTurn {
-			h = m.keep.turns.handler(func(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Request, _ func()) { own.ServeRPC(ctx, w, r) })
-		}
 		return h, jsonrpc.ManagementCode
 	}
 	if h, name := m.hostMethod(string(name)); h != nil {

@@ -6,6 +6,7 @@ import (
 	"runtime/metrics"
 	"time"
 
+	"github.com/ccmkit/ccmkit/ccm/channel"
 	"github.com/ccmkit/ccmkit/ccm/files"
 	"github.com/ccmkit/ccmkit/ccm/wifi"
 	"github.com/ccmkit/ccmkit/jsonrpc"
@@ -23,8 +24,12 @@ type method struct {
 // one of the program with the same name.
 type builtin struct {
 	method
-	inTurn bool // calls through doors begin in the order in which they came
+	inTurn bool
 }
+
+// InTurn reports whether the calls of one channel must run one after the other; see
+// [channel.InTurn].
+func (b *builtin) InTurn() bool { return b.inTurn }
 
 // ServeRPC calls the handler.
 func (b *builtin) ServeRPC(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Request) {
@@ -81,6 +86,8 @@ func (m *Module) register(lane jsonrpc.Lane, all ...method) {
 		m.mux.Handle(f.name, jsonrpc.In(lane, &builtin{method: f}))
 	}
 }
+
+var _ channel.InTurn = (*builtin)(nil)
 
 // registerInTurn registers methods that are ordered, at the doors too.
 func (m *Module) registerInTurn(all ...method) {

@@ -148,6 +148,9 @@ func (s *Service) decide(c *Call, login loginFunc) {
 		c.refuse(jsonrpc.ManagementCode(jsonrpc.CodeMethodNotFound), noHandler(method))
 		return
 	}
+	if h, may := c.handler.(InTurn); may && h.InTurn() {
+		c.turn = s.places.turn(c.key)
+	}
 	if c.req.msg.IsNotification() {
 		s.stats.notifications.Add(1)
 	} else {

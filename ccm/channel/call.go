@@ -25,6 +25,7 @@ type Call struct {
 	text    string // its message, if refused
 	denied  bool   // there were credentials, and they were wrong
 	due     bool   // a reply is on its way
+	turn    *turn  // nil: it runs beside the others
 	conn    *conn  // that the handler keeps busy, nil if it is not in the pool
 }
 
@@ -124,6 +125,9 @@ func (c *Call) run(ctx context.Context) []byte {
 	if c.handler == nil {
 		return c.refusal()
 	}
+	if c.turn != nil {
+		defer close(c.turn.over)
+	}
 	ctx, cancel := c.withOrigin(ctx)
 	defer cancel()
 	answer := jsonrpc.ServeCodes(ctx, nil, &c.req.msg, jsonrpc.HandlerFunc(c.serve), c.codes)
@@ -149,6 +153,10 @@ func (c *Call) serve(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.Reques
 			panic(p)
 		}
 	}()
+	if c.turn != nil && c.turn.wait(ctx) != nil {
+		w.Fail(jsonrpc.ErrTimeout)
+		return
+	}
 	c.handler.ServeRPC(ctx, w, r)
 }
 

@@ -62,6 +62,6 @@
 // # Concurrency
 //
 // Everything is safe for concurrent use unless it says otherwise. Handlers run
-// in parallel; Config.Lookup is called in the order in which the frames of a
-// channel arrive.
+// in parallel, but for those that want their turn ([InTurn]); Config.Lookup is called
+// in the order in which the frames of a channel arrive.
 package channel

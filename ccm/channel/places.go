@@ -14,6 +14,7 @@ type places struct {
 	mu      sync.Mutex
 	used    int
 	byKey   map[any]int   // by channel; no entry is 0
+	last    map[any]*turn // of a channel with places, if some run in turn
 	replies int           // calls whose reply is not written yet
 	idle    chan struct{} // closed when replies comes to 0; nil if nobody waits
 }
@@ -54,6 +55,7 @@ func (p *places) giveEach(key any) {
 	defer p.mu.Unlock()
 	if p.byKey[key]--; p.byKey[key] == 0 {
 		delete(p.byKey, key)
+		delete(p.last, key)
 	}
 }
 

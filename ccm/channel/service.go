@@ -40,7 +40,8 @@ type Config struct {
 	// the module, nil for those of a host, whose codes pass unchanged. No
 	// handler means 404. It is called on the goroutine that reads the channel,
 	// in the order in which frames arrive, and must not block. A handler that it
-	// returns runs exactly once, even if its ctx has ended before.
+	// returns runs exactly once, even if its ctx has ended before, unless it is
+	// InTurn and its turn did not come in time.
 	Lookup func(method []byte) (h jsonrpc.Handler, codes func(code int) int)
 
 	// MaxFrame limits the bytes of a received frame. 0 = DefaultMaxFrame.
