@@ -43,7 +43,14 @@ func CloudFromStore(s *config.Store, dir string, log *slog.Logger) (*cloud.Confi
 		RequireTime:       s.Bool("mqtt.require_time"),
 		Logger:            log,
 	}
-	if topic := s.String("mqtt.will_topic"); topic != "" {
+	if c.BackoffMin == 0 && c.BackoffMax > 0 {
+		c.BackoffMin = min(cloud.DefaultBackoffMin, c.BackoffMax)
+	}
+	if topic := s.String("mqtt.will_topic"); topic != "" && cloud.ValidTopic(topic, false) != nil {
+		if log != nil {
+			log.Warn("no last will: this is no topic", "mqtt.will_topic", topic)
+		}
+	} else if topic != "" {
 		c.Will = &cloud.Message{Topic: topic, Payload: []byte(s.String("mqtt.will_message")), Retain: s.Bool("mqtt.will_retain")}
 	}
 	if err := tlsFromStore(s, dir, &c.TLS, log); err != nil {

@@ -63,7 +63,7 @@ func TestCloudFromStore(t *testing.T) {
 		`{"enable":true,"server":""}`:                                 "mqtt.server is not",
 		`{"enable":true,"server":"broker","ssl_ca_cert":"*"}`:         "* is refused",
 		`{"enable":true,"server":"gopher://x"}`:                       "mqtt.*: ",
-		`{"enable":true,"server":"broker","will_topic":"a/+"}`:        "mqtt.*: ",
+		`{"enable":true,"server":"broker","client_id":"\n"}`:          "mqtt.*: ",
 		`{"enable":true,"server":"broker","clean_session":false}`:     "",
 		`{"enable":true,"server":"broker","reconnect_timeout_min":0}`: "",
 	} {
@@ -79,11 +79,13 @@ func TestCloudFromStore(t *testing.T) {
 func TestCloudFromOddValues(t *testing.T) {
 	const day = 24 * time.Hour
 	for mqtt, want := range map[string][2]time.Duration{
-		`"reconnect_timeout_min":90,"reconnect_timeout_max":60`:          {90 * time.Second, 90 * time.Second},
-		`"reconnect_timeout_min":1e10,"reconnect_timeout_max":1e10`:      {day, day},
-		`"reconnect_timeout_min":2,"reconnect_timeout_max":1e300`:        {2 * time.Second, day},
-		`"reconnect_timeout_min":-5,"reconnect_timeout_max":7`:           {0, 7 * time.Second},
-		`"reconnect_timeout_min":1,"reconnect_timeout_max":2,"pass":"x"`: {time.Second, 2 * time.Second},
+		`"reconnect_timeout_min":90,"reconnect_timeout_max":60`:                   {90 * time.Second, 90 * time.Second},
+		`"reconnect_timeout_min":1e10,"reconnect_timeout_max":1e10`:               {day, day},
+		`"reconnect_timeout_min":2,"reconnect_timeout_max":1e300`:                 {2 * time.Second, day},
+		`"reconnect_timeout_min":0,"reconnect_timeout_max":0.5`:                   {500 * time.Millisecond, 500 * time.Millisecond},
+		`"reconnect_timeout_min":0,"reconnect_timeout_max":60,"will_topic":"a/#"`: {2 * time.Second, time.Minute},
+		`"reconnect_timeout_min":-5,"reconnect_timeout_max":7`:                    {2 * time.Second, 7 * time.Second},
+		`"reconnect_timeout_min":1,"reconnect_timeout_max":2,"pass":"x"`:          {time.Second, 2 * time.Second},
 	} {
 		s, err := config.Open(t.Context(), config.Options{Dir: t.TempDir()})
 		if err == nil {

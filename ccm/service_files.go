@@ -166,13 +166,21 @@ func (m *Module) fsRename(_ context.Context, w *jsonrpc.Response, r *jsonrpc.Req
 		dst, err = nameParam(r, "dst")
 	}
 	if err == nil {
-		if m.isKeyFile(src) { // under another name nobody would know it
-			err = fileError(files.ErrPrivateKey, src)
-		} else {
-			err = fileError(m.cfg.Management.Files.Rename(src, dst), src)
-		}
+		err = m.renameFile(src, dst)
 	}
 	w.Fail(err)
+}
+
+// renameFile gives a file another name, unless only the configuration tells that it is
+// a private key: under another name nobody would know that.
+func (m *Module) renameFile(src, dst string) error {
+	all := m.cfg.Management.Files
+	if m.isKeyFile(src) {
+		if data, err := all.Read(src); err == nil && !files.IsPrivateKey(data) {
+			return &jsonrpc.Error{Code: jsonrpc.CodeDenied, Message: "it is configured as a private key"}
+		}
+	}
+	return fileError(all.Rename(src, dst), src)
 }
 
 // nameParam reads the name of a file.

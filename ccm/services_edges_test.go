@@ -45,8 +45,11 @@ func (m *managed) asking(t *testing.T) func(method, params string, codes ...int)
 func TestBadID(t *testing.T) {
 	inBubble(t, managedConfig{}, func(t *testing.T, m *managed, _ *hand) {
 		ask := m.asking(t)
-		for _, id := range []string{"a/b", "a+", "#", "a b", `a\nb`, `\u0000`, strings.Repeat("x", 129)} {
+		for _, id := range []string{"a/b", "a+", "#", "a b", `a\nb`, `\u0000`, `\uffff`, "$SYS", strings.Repeat("x", 129)} {
 			ask("Config.Set", `{"key":"device.id","value":"`+id+`"}`, 400)
+		}
+		for name, code := range map[string]int{"my thing": 400, "a.b": 400, strings.Repeat("x", 129): 400, "thing-??????": 0, "A:b_1": 0, "": 0} {
+			ask("Config.Set", `{"key":"aws.thing_name","value":"`+name+`"}`, code)
 		}
 		for _, id := range []string{"dev-1", "ccm_??????", "", strings.Repeat("x", 128)} {
 			ask("Config.Set", `{"key":"device.id","value":"`+id+`"}`)
@@ -291,6 +294,11 @@ func TestKeyFileNames(t *testing.T) {
 			ask("FS.Get", `{"filename":"der.key"}`, 403)
 		}
 		ask("FS.Rename", `{"src":"der.key","dst":"x"}`, 403)
+		ask("FS.Put", `{"filename":"pem.key","data":"`+base64.StdEncoding.EncodeToString([]byte("-----BEGIN PRIVATE KEY-----\nMEEC\n-----END PRIVATE KEY-----\n"))+`"}`)
+		ask("Config.Set", `{"key":"mqtt.ssl_key","value":"pem.key"}`)
+		ask("FS.Rename", `{"src":"pem.key","dst":"old.key"}`) // that is one under any name
+		ask("FS.Get", `{"filename":"old.key"}`, 403)
+		ask("FS.Rename", `{"src":"pem.key","dst":"x"}`, 400) // is not there any more
 		ask("Config.Set", `{"key":"mqtt.ssl_key","value":""}`)
 		ask("FS.Rename", `{"src":"der.key","dst":"x"}`)
 		ask("FS.Get", `{"filename":"x"}`)

@@ -68,24 +68,12 @@ func validText(s string, strict bool) error {
 		return fmt.Errorf("%w: more than %d levels", ErrTopic, MaxLevels)
 	case !utf8.ValidString(s):
 		return fmt.Errorf("%w: it is not UTF-8", ErrTopic)
-	case !validRunes(s):
+	case !topic.ValidRunes(s):
 		return fmt.Errorf("%w: it has a control character or a code point that is none", ErrTopic)
 	case strict && strings.ContainsFunc(s, unicode.IsSpace):
 		return fmt.Errorf("%w: it has white space", ErrTopic)
 	}
 	return nil
-}
-
-// validRunes reports whether UTF-8 text has only code points that a receiver
-// must accept (MQTT 3.1.1, section 1.5.3).
-func validRunes(s string) bool {
-	for _, r := range s {
-		switch {
-		case r < 0x20, 0x7f <= r && r < 0xa0, r&0xfffe == 0xfffe, 0xfdd0 <= r && r <= 0xfdef:
-			return false
-		}
-	}
-	return true
 }
 
 // validReceived reports whether a server may send a message with this topic.
@@ -104,4 +92,4 @@ func Match(filter, name string) bool {
 }
 
 // validString reports whether a text can be sent in CONNECT.
-func validString(s string) bool { return utf8.ValidString(s) && validRunes(s) }
+func validString(s string) bool { return utf8.ValidString(s) && topic.ValidRunes(s) }

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"sync"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/ccmkit/ccmkit/internal/acl"
+	"github.com/ccmkit/ccmkit/internal/topic"
 )
 
 // CCM returns the keys of a Cloud Communication Module and the rules of its
@@ -56,8 +56,22 @@ func ccmCheck(name string) func(string) error {
 		return longest(64)
 	case name == keyID:
 		return topicLevel
+	case name == "aws.thing_name":
+		return thingName
 	case name == "rpc.auth_algo":
 		return oneOf("0", "1")
+	}
+	return nil
+}
+
+var errThing = errors.New("must be letters, digits, ':', '_' and '-', at most 128")
+
+// thingName refuses what AWS does not take as the name of a thing. Placeholders (?)
+// become digits.
+func thingName(name string) error {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:_-?"
+	if len(name) > 128 || strings.Trim(name, letters) != "" {
+		return errThing
 	}
 	return nil
 }
@@ -65,14 +79,13 @@ func ccmCheck(name string) func(string) error {
 // maxID is the longest device.id, in bytes: that of the name of a thing at AWS.
 const maxID = 128
 
-var errID = errors.New("must be at most 128 bytes, without blanks, /, + and #, to be a level of topics")
+var errID = errors.New("must be at most 128 bytes, without blanks, /, + and #, and with no $ in front, to be a level of topics")
 
 // topicLevel refuses an id that cannot be a level of the topics of the device, with
 // which the device would not start.
 func topicLevel(id string) error {
-	if len(id) > maxID || strings.ContainsFunc(id, func(r rune) bool {
-		return strings.ContainsRune("/+#", r) || unicode.IsControl(r) || unicode.IsSpace(r) || r == utf8.RuneError
-	}) {
+	if len(id) > maxID || strings.HasPrefix(id, "$") || strings.ContainsAny(id, "/+#") ||
+		strings.ContainsFunc(id, unicode.IsSpace) || !topic.ValidRunes(id) {
 		return errID
 	}
 	return nil

@@ -90,13 +90,13 @@ func (c *changing) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&c.noSave, "no-save", false, "change what is in use only, until the next reboot")
 	cmd.Flags().BoolVar(&c.noReboot, "no-reboot", false, "save, and do not reboot")
 	cmd.Flags().BoolVar(&c.tryOnce, "try-once", false, "save for the next start only")
-	cmd.Flags().IntVar(&c.level, "level", 0, "`layer` to change, 1 to 8, instead of the user's")
+	cmd.Flags().IntVar(&c.level, "level", 0, "`layer` to change: 1 to 8 are the vendor's, 9 is the user's and the default")
 }
 
 // check checks the flags.
 func (c *changing) check(cmd *cobra.Command) error {
-	if cmd.Flags().Changed("level") && (c.level < 1 || c.level > 8) {
-		return usage(cmd, "--level must be 1 to 8")
+	if cmd.Flags().Changed("level") && (c.level < 1 || c.level > 9) {
+		return usage(cmd, "--level must be 1 to 9")
 	}
 	return nil
 }

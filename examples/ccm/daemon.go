@@ -145,6 +145,12 @@ func (d *daemon) cloud(cmd *cobra.Command, c *ccm.Config) error {
 		if s != nil {
 			c.Shadow.Thing = s.String("aws.thing_name")
 		}
+		if thing := c.Shadow.Thing; thing != "" {
+			if _, err := ccm.AWS(nil, thing, ""); err != nil {
+				d.log.Error("no shadow: aws.thing_name is not usable", "aws.thing_name", thing, "err", err)
+				c.Shadow = ccm.ShadowConfig{}
+			}
+		}
 	}
 	return nil
 }

@@ -148,18 +148,15 @@ func (d *daemon) passwordLeft(s *config.Store) error {
 	return s.Set(config.Change{Key: "rpc.auth_file", Value: []byte(`"` + authFile + `"`), Vendor: true})
 }
 
-// firstPassword makes a password if there is none, but some door is open to others.
-// One that is there and not named by the configuration is used.
+// firstPassword makes a password if there is none, but some door is open to others. A
+// file of passwords that is left of a first start that was cut, or of what a factory
+// reset has ended, is replaced: nobody may know what is in it.
 func (d *daemon) firstPassword(s *config.Store) error {
 	switch {
 	case !d.doors.public() || d.doors.anonymous:
 		return nil
 	case s.String("rpc.auth_file") != "" || s.String("rpc.acl") != "" || s.String("rpc.acl_file") != "":
 		return nil
-	}
-	if _, err := os.Stat(filepath.Join(d.state.dir, authFile)); err == nil {
-		d.log.Warn("rpc.auth_file is not set, but there are passwords: they are used", "file", authFile)
-		return setPasswords(s)
 	}
 	random := make([]byte, 10)
 	rand.Read(random)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/ccmkit/ccmkit/jsonrpc"
 	"github.com/ccmkit/ccmkit/jsonrpc/mjson"
 	"github.com/spf13/cobra"
 )
@@ -153,16 +154,20 @@ func (p *program) fsPut(f *remoteFlags) *cobra.Command {
 // so that the old one stays if the new one does not come to its end.
 const partSuffix = ".part"
 
-// store stores a file as a whole.
+// store stores a file, as a whole if the module lets it: not if there is no room for
+// another file, if the name is too long for that, or if it may not be renamed.
 func store(ctx context.Context, at *callee, name string, data []byte, bar *progressBar) error {
 	if len(data) <= fsChunk {
-		return put(ctx, at, name, data, bar)
+		_, err := put(ctx, at, name, data, bar)
+		return err
 	}
 	part := name + partSuffix
-	err := put(ctx, at, part, data, bar)
+	done, err := put(ctx, at, part, data, bar)
+	refused := done == 0 && isRefusal(err)
 	if err == nil {
 		params, _ := mjson.Appendf(nil, `{"src":%Q,"dst":%Q}`, part, name)
 		_, err = at.call(ctx, "FS.Rename", string(params))
+		refused = isRefusal(err)
 	}
 	if err != nil {
 		params, _ := mjson.Appendf(nil, `{"filename":%Q}`, part)
@@ -170,22 +175,32 @@ func store(ctx context.Context, at *callee, name string, data []byte, bar *progr
 		defer cancel()
 		at.remote.call(limited, "FS.Remove", string(params)) // as far as the module can be reached
 	}
+	if refused {
+		_, err = put(ctx, at, name, data, bar)
+	}
 	return err
 }
 
-// put puts a file, chunk by chunk. An empty one is a chunk too.
-func put(ctx context.Context, at *callee, name string, data []byte, bar *progressBar) error {
+// isRefusal reports whether a module has answered with an error.
+func isRefusal(err error) bool {
+	_, is := errors.AsType[*jsonrpc.Error](err)
+	return is
+}
+
+// put puts a file, chunk by chunk, and returns how much of it is there. An empty file
+// is a chunk too.
+func put(ctx context.Context, at *callee, name string, data []byte, bar *progressBar) (done int, err error) {
 	for offset := 0; offset == 0 || offset < len(data); offset += fsChunk {
 		part := data[offset:min(offset+fsChunk, len(data))]
 		params, _ := mjson.Appendf(nil, `{"filename":%Q,"offset":%d,"append":%B,"data":%V}`, name, offset, offset > 0, len(part), part)
 		if _, err := at.call(ctx, "FS.Put", string(params)); err != nil {
-			return err
+			return offset, err
 		}
 		if len(data) > fsLong {
 			bar.show("put", int64(offset+len(part)), int64(len(data)))
 		}
 	}
-	return nil
+	return len(data), nil
 }
 
 // fsRemove is ccm fs rm.

@@ -107,6 +107,9 @@ func (f *remoteFlags) check(cmd *cobra.Command, log *printer) (dial func(ctx con
 	if f.port == "" {
 		f.port = os.Getenv(portEnv)
 	}
+	if scheme, rest, isURL := strings.Cut(f.port, "://"); isURL { // in any case (RFC 3986, section 3.1)
+		f.port = strings.ToLower(scheme) + "://" + rest
+	}
 	switch {
 	case f.port == "":
 		return nil, usage(cmd, "no endpoint: give --port or set %s", portEnv)
@@ -116,10 +119,10 @@ func (f *remoteFlags) check(cmd *cobra.Command, log *printer) (dial func(ctx con
 		return f.dialBroker(cmd)
 	}
 	u, err := url.Parse(f.port)
-	scheme, _, _ := strings.Cut(f.port, ":")
-	isURL := strings.HasPrefix(f.port[len(scheme):], "://")
+	scheme, rest, _ := strings.Cut(f.port, ":")
+	isURL := strings.HasPrefix(rest, "//") && scheme != "unix" && scheme != "serial"
 	switch {
-	case isDoor(scheme) && (isURL || scheme != "tcp") && (err != nil || u.Host == ""): // tcp:HOST:PORT is a port
+	case rest != "" && isDoor(scheme) && (isURL || scheme != "tcp") && (err != nil || u.Host == ""): // tcp:HOST:PORT is a port
 		return nil, usage(cmd, "--port %s is no URL; in a password write %%25, %%2F, %%23, %%3F and %%20 for %%, /, #, ? and a blank, or use --password-file", shown(f.port))
 	case isURL && !isDoor(scheme):
 		return nil, usage(cmd, "--port %s: unknown scheme %q; there are ws, wss, http, https, mqtt, mqtts, tcp and udp", shown(f.port), scheme)
@@ -152,9 +155,9 @@ func (f *remoteFlags) check(cmd *cobra.Command, log *printer) (dial func(ctx con
 // shown returns an endpoint without a password: what is before the last @ may be or
 // hold one, whether it is a good URL or not.
 func shown(endpoint string) string {
-	scheme, rest, isURL := strings.Cut(endpoint, ":")
+	scheme, rest, _ := strings.Cut(endpoint, ":")
 	at := strings.LastIndex(rest, "@")
-	if !isURL || at < 0 || !strings.HasPrefix(rest, "/") {
+	if at < 0 || scheme == "unix" || scheme == "serial" || !strings.HasPrefix(rest, "//") && !isDoor(scheme) {
 		return endpoint
 	}
 	return scheme + "://..." + rest[at:]

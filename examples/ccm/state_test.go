@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -14,7 +15,7 @@ func TestStateLocked(t *testing.T) {
 	dir := t.TempDir()
 	first := launch(t, "run", "--state", dir, "--http", "0")
 	first.address(t, "--http")
-	if _, _, err := try(t, "run", "--state", dir, "--http", "0"); err == nil || !strings.Contains(err.Error(), "another ccm run uses it (process ") {
+	if _, _, err := try(t, "run", "--state", dir, "--http", "0"); err == nil || !strings.Contains(err.Error(), "another ccm run uses it") {
 		t.Errorf("the second: %v", err)
 	}
 	first.interrupt(t)
@@ -79,6 +80,46 @@ func TestDamagedState(t *testing.T) {
 	}
 }
 
+// TestFirstStartCut: whoever has not seen the first password gets another one.
+func TestFirstStartCut(t *testing.T) {
+	dir := t.TempDir()
+	block := filepath.Join(dir, "conf9.json.tmp")
+	if err := os.MkdirAll(filepath.Join(block, "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if out, _, err := try(t, "run", "--state", dir, "--http", "0.0.0.0:0"); err == nil || out != "" {
+		t.Fatalf("the configuration cannot be saved: %q, %v", out, err)
+	}
+	if err := os.RemoveAll(block); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // and after a factory reset
+		r := launch(t, "run", "--state", dir, "--http", "0.0.0.0:0")
+		r.address(t, "--http")
+		r.interrupt(t)
+		if out := r.out.String(); !strings.HasPrefix(out, "user admin, password ") {
+			t.Errorf("printed %q", out)
+		}
+		if err := os.Remove(filepath.Join(dir, "conf9.json")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestBadThing: a name of a thing that cannot be one costs the shadow only.
+func TestBadThing(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "conf9.json"), []byte(`{"mqtt":{"enable":true,"server":"127.0.0.1:1"},"shadow":{"enable":true,"lib":"aws"},"aws":{"thing_name":"a?"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := launch(t, "run", "--state", dir, "--http", "0")
+	r.address(t, "--http")
+	r.interrupt(t)
+	if log := r.log.String(); !strings.Contains(log, "no shadow: aws.thing_name") {
+		t.Errorf("%s", log)
+	}
+}
+
 // TestPutWhole: a file that does not come to its end leaves the old one as it is, and
 // nothing else.
 func TestPutWhole(t *testing.T) {
@@ -101,6 +142,28 @@ func TestPutWhole(t *testing.T) {
 	}
 	if out, _, err := try(t, "fs", "ls"); out != "  100000  f.bin\n" || err != nil {
 		t.Errorf("%q, %v", out, err)
+	}
+	long := filepath.Join(t.TempDir(), "long") // .part does not fit behind the name
+	if err := os.WriteFile(long, []byte(strings.Repeat("y", 5000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := try(t, "fs", "put", long, strings.Repeat("n", 62)); err != nil {
+		t.Errorf("a long name: %v", err)
+	}
+	for i := range 62 { // there may be 64
+		small := filepath.Join(t.TempDir(), "small")
+		if err := os.WriteFile(small, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := try(t, "fs", "put", small, "s"+strconv.Itoa(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := put(50_000); err != nil {
+		t.Errorf("no room for a second file: %v", err)
+	}
+	if out, _, _ := try(t, "fs", "ls"); !strings.Contains(out, "   50000  f.bin\n") || strings.Contains(out, partSuffix) {
+		t.Errorf("%s", out)
 	}
 	r.interrupt(t)
 }

@@ -39,3 +39,15 @@ func GoodWildcards(filter string) bool {
 	}
 	return true
 }
+
+// ValidRunes reports whether UTF-8 text has only code points that a receiver must
+// accept (MQTT 3.1.1, section 1.5.3).
+func ValidRunes(s string) bool {
+	for _, r := range s {
+		switch {
+		case r < 0x20, 0x7f <= r && r < 0xa0, r&0xfffe == 0xfffe, 0xfdd0 <= r && r <= 0xfdef:
+			return false
+		}
+	}
+	return true
+}
