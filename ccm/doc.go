@@ -105,7 +105,11 @@
 //
 // No frame to a host is longer than it takes, 255 bytes unless it says rx_max or
 // the configuration does. Deltas are split by their keys; a value that fits in no
-// frame, and anything else that is too long, is counted, logged and not sent.
+// frame, and anything else that is too long, is counted, logged and not sent. Nor are
+// numbers of more than 32 digits or with exponents beyond 308, and what is nested deeper
+// than 20, as the C library mjson takes long for the one and does not read the other: a
+// call with such params is answered 400. Strings are sent with their characters as they
+// are, as mjson does not know all escapes.
 //
 // # Several hosts
 //
