@@ -112,7 +112,7 @@ func TestBadThing(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "conf9.json"), []byte(`{"mqtt":{"enable":true,"server":"127.0.0.1:1"},"shadow":{"enable":true,"lib":"aws"},"aws":{"thing_name":"a?"}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := launch(t, "run", "--state", dir, "--http", "0")
+	r := launch(t, "run", "--state", dir, "--http", "0", "--host", "unix:/no/such")
 	r.address(t, "--http")
 	r.interrupt(t)
 	if log := r.log.String(); !strings.Contains(log, "no shadow: aws.thing_name") {
