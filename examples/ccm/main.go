@@ -63,6 +63,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	root.SetArgs(args)
 	root.SetOut(p.out)
 	root.SetErr(p.log)
+	strictDefaults(root)
 	err := root.ExecuteContext(ctx)
 	if lost := p.out.failed(); lost != nil {
 		return fmt.Errorf("write the output: %w", lost) // whatever else went wrong, nobody saw it
@@ -89,6 +90,33 @@ func (p *program) command() *cobra.Command {
 	root.AddCommand(p.demoCommand(), p.runCommand(), p.callCommand(), p.monitorCommand(), p.doctorCommand(), p.shadowsCommand(),
 		p.configCommand(), p.wifiCommand(), p.fsCommand(), p.bundleCommand(), p.flashCommand(), p.simCommand())
 	return root
+}
+
+// strictDefaults makes wrong arguments of cobra's own commands errors, as they are
+// elsewhere. The output of root is set before: its completion command keeps that.
+func strictDefaults(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Run = nil
+			cmd.RunE = func(_ *cobra.Command, args []string) error {
+				about, rest, err := root.Find(args)
+				if err != nil || len(rest) > 0 {
+					return unknownCommand(about, rest)
+				}
+				about.InitDefaultHelpFlag()
+				return about.Help()
+			}
+		case "completion":
+			cmd.Args = unknownCommand
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+			for _, shell := range cmd.Commands() {
+				shell.Args = exactly()
+			}
+		}
+	}
 }
 
 // usageError is about the arguments of a command.

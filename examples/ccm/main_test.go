@@ -151,6 +151,10 @@ func TestUsage(t *testing.T) {
 		{"nope", `unknown command "nope" (see ccm --help)`, 2},
 		{"docter x", `unknown command "docter", did you mean doctor?`, 2},
 		{"--nope", "unknown flag: --nope (see ccm --help)", 2},
+		{"help nope", `unknown command "nope"`, 2},
+		{"help config nope", `unknown command "nope" (see ccm config --help)`, 2},
+		{"completion foo", `unknown command "foo"`, 2},
+		{"completion bash x", `unexpected argument "x"`, 2},
 		{"demo x", `unexpected argument "x" (see ccm demo --help)`, 2},
 		{"demo --once --listen nowhere", "nowhere", 1},
 
