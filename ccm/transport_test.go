@@ -36,7 +36,8 @@ func TestTransport(t *testing.T) {
 			t.Fatal(err)
 		}
 		keeper.work.Go(func() { shadows.Run(keeper.ctx) })
-		time.Sleep(time.Minute)
+		const found = 3 * time.Minute // a request that is not answered for 10 s, and then a rest of a minute at most
+		time.Sleep(found)
 		for range 2 {
 			want := !s.mcu.On()
 			if _, err := shadows.Update(t.Context(), "dev", "", fmt.Appendf(nil, `{"state":{"desired":{"on":%v}}}`, want)); err != nil {
@@ -47,7 +48,7 @@ func TestTransport(t *testing.T) {
 				t.Errorf("the host was not switched: %v", !want)
 			}
 			b.Kick("keeper")
-			time.Sleep(time.Minute)
+			time.Sleep(found)
 		}
 	})
 }
