@@ -3,6 +3,7 @@ package ccm_test
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -53,9 +54,16 @@ func TestX3Descriptors(t *testing.T) {
 	for _, c := range all {
 		c.Close()
 	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 	eventually(t, "a save", func() bool { // there is a descriptor for the file again
-		status, text := post(t, address, "/rpc", `{"id":2,"method":"Config.Set","params":{"key":"debug.level","value":3,"save":true}}`, nil)
-		return status == http.StatusOK && errorCode(text) == 0
+		a, err := client.Post("http://"+address+"/rpc", "application/json",
+			strings.NewReader(`{"id":2,"method":"Config.Set","params":{"key":"debug.level","value":3,"save":true}}`))
+		if err != nil {
+			return false // not yet, among so many
+		}
+		defer a.Body.Close()
+		text, err := io.ReadAll(a.Body)
+		return err == nil && a.StatusCode == http.StatusOK && errorCode(string(text)) == 0
 	})
 	in.Close()
 	if err := cmd.Wait(); err != nil {
