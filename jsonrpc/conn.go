@@ -142,8 +142,7 @@ func (c *Conn) drain() {
 // Quiet waits until nothing is owed to the peer: all that it has asked for has been
 // answered, except what was detached, and every frame has been given to the framer.
 // It returns the error of ctx if that ends before, and ErrClosed if the connection
-// does. A handler that does not run beside its lane must not call it, as its own
-// answer is owed.
+// does. A handler must not call it, as its own answer is owed.
 func (c *Conn) Quiet(ctx context.Context) error {
 	select {
 	case <-c.owed.settled():
