@@ -56,37 +56,15 @@ func writeFile(path string, data []byte, perm fs.FileMode) error {
 		}
 		perm = info.Mode().Perm()
 	}
-	if err := replaceFile(path, data, perm); err != nil {
+	// NAME.tmp may be a file of the user's.
+	beside := filepath.Join(filepath.Dir(path), fmt.Sprintf(".ccm-%016x", rand.Uint64()))
+	if err := fsx.WriteFileBy(fsx.OS(), beside, path, data, perm); err != nil {
 		if p, is := errors.AsType[*fs.PathError](err); is {
 			err = p.Err // its name is not the one that the user knows
 		}
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
-}
-
-// replaceFile makes a file beside the path, and puts it in its place.
-func replaceFile(path string, data []byte, perm fs.FileMode) error {
-	beside := filepath.Join(filepath.Dir(path), fmt.Sprintf(".ccm-%016x", rand.Uint64()))
-	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // unless it has been renamed
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return err
-	}
-	return fsx.OS().SyncDir(filepath.Dir(path))
 }
 
 // notOver refuses to write a file in the place of one that was read, other than those

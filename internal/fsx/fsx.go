@@ -60,7 +60,12 @@ func ReadFile(disk FS, name string, limit int) ([]byte, error) {
 // content or the new one, whole; the new one only if all that failed was to make
 // the name durable.
 func WriteFile(disk FS, name string, data []byte, perm fs.FileMode) error {
-	temp := name + TempSuffix
+	return WriteFileBy(disk, name+TempSuffix, name, data, perm)
+}
+
+// WriteFileBy is [WriteFile] with another temporary file, in the same directory. What
+// is there under that name is lost.
+func WriteFileBy(disk FS, temp, name string, data []byte, perm fs.FileMode) error {
 	err := writeNew(disk, temp, data, perm)
 	if err == nil {
 		err = disk.Rename(temp, name)
