@@ -78,10 +78,11 @@ func (m *Module) configSet(ctx context.Context, w *jsonrpc.Response, r *jsonrpc.
 		save, err = &config.SaveOptions{TryOnce: after.tryOnce}, m.maySave(ctx)
 	}
 	if err == nil {
-		err = m.changed(m.cfg.Management.Store.Update(change, save))
-		if e, is := errors.AsType[*jsonrpc.Error](err); is && save != nil && e.Code != codeSave {
-			m.keep.saves.give() // it was refused, and nothing was written
+		err = m.cfg.Management.Store.Update(change, save)
+		if save != nil && refusedChange(err) {
+			m.keep.saves.give() // nothing was written
 		}
+		err = m.changed(err)
 	}
 	if err != nil {
 		w.Fail(err)
@@ -192,6 +193,13 @@ func (m *Module) countSave() error {
 		return errSavesTooOften
 	}
 	return nil
+}
+
+// refusedChange reports whether a change was refused for what it is, before anything
+// was written.
+func refusedChange(err error) bool {
+	_, is := errors.AsType[*config.KeyError](err)
+	return is || errors.Is(err, config.ErrTooLarge)
 }
 
 // changed translates an error of a change, or of saving it, for the caller.
