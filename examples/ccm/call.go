@@ -60,10 +60,9 @@ type callee struct {
 func (c *callee) call(ctx context.Context, method, params string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.flags.timeout)
 	defer cancel()
-	c.flags.sent = len(params)
 	result, err := c.remote.call(ctx, method, params)
 	if err != nil {
-		return nil, c.flags.explain(c.outer, method, err)
+		return nil, c.flags.explain(c.outer, method, len(params), err)
 	}
 	return result, nil
 }
@@ -85,7 +84,7 @@ func (p *program) with(cmd *cobra.Command, f *remoteFlags, do func(ctx context.C
 		err = context.DeadlineExceeded
 	}
 	if err != nil {
-		return f.explain(cmd.Context(), "--port "+shown(f.port), err)
+		return f.explain(cmd.Context(), "--port "+shown(f.port), 0, err)
 	}
 	defer r.close()
 	return do(ctx, &callee{remote: r, flags: f, outer: cmd.Context()})

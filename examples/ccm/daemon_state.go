@@ -145,7 +145,7 @@ func (d *daemon) passwordLeft(s *config.Store) error {
 		return nil
 	}
 	d.log.Error("a file of the configuration is damaged; the passwords that are left are used", "file", path)
-	return s.Set(config.Change{Key: "rpc.auth_file", Value: []byte(`"` + authFile + `"`), Vendor: true})
+	return usePasswords(s)
 }
 
 // firstPassword makes a password if there is none, but some door is open to others. A
@@ -165,7 +165,11 @@ func (d *daemon) firstPassword(s *config.Store) error {
 	if err := writeFile(filepath.Join(d.state.dir, authFile), []byte(line), 0o600); err != nil {
 		return fmt.Errorf("the first password: %w", err)
 	}
-	if err := setPasswords(s); err != nil {
+	err := usePasswords(s)
+	if err == nil {
+		err = s.Save(config.SaveOptions{})
+	}
+	if err != nil {
 		return fmt.Errorf("the first password: %w", err)
 	}
 	d.out.printf("user admin, password %s (it is not shown again)\n", password)
@@ -175,11 +179,7 @@ func (d *daemon) firstPassword(s *config.Store) error {
 	return nil
 }
 
-// setPasswords has the configuration name the file of the passwords.
-func setPasswords(s *config.Store) error {
-	err := s.Set(config.Change{Key: "rpc.auth_file", Value: []byte(`"` + authFile + `"`), Vendor: true})
-	if err == nil {
-		err = s.Save(config.SaveOptions{})
-	}
-	return err
+// usePasswords has the configuration in use name the file of the passwords.
+func usePasswords(s *config.Store) error {
+	return s.Set(config.Change{Key: "rpc.auth_file", Value: []byte(`"` + authFile + `"`), Vendor: true})
 }

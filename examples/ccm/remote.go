@@ -54,7 +54,6 @@ type remoteFlags struct {
 	user     string
 	passFile string
 	timeout  time.Duration
-	sent     int // bytes of params of the last call
 }
 
 // usualFrame is the longest frame that modules take, in bytes.
@@ -294,8 +293,8 @@ func answerOf(text []byte) ([]byte, error) {
 	return bytes.Clone(m.Result()), nil
 }
 
-// explain says which call has failed, and how.
-func (f *remoteFlags) explain(ctx context.Context, method string, err error) error {
+// explain says which call has failed, and how. params is how many bytes its params had.
+func (f *remoteFlags) explain(ctx context.Context, method string, params int, err error) error {
 	switch e, is := errors.AsType[*jsonrpc.Error](err); {
 	case ctx.Err() != nil:
 		return errInterrupted
@@ -303,8 +302,8 @@ func (f *remoteFlags) explain(ctx context.Context, method string, err error) err
 		return fmt.Errorf("%s: %w", method, errTooManyLogins)
 	case is && len(e.Data) > 0:
 		return fmt.Errorf("%s: %w: %s", method, err, readable(e.Data))
-	case f.sent > usualFrame && !is:
-		return fmt.Errorf("%s: %w (the call has %d bytes; modules take %d, see rpc.max_frame_size)", method, plainEnd(err, f.timeout), f.sent, usualFrame)
+	case params > usualFrame && !is:
+		return fmt.Errorf("%s: %w (the call has %d bytes; modules take %d, see rpc.max_frame_size)", method, plainEnd(err, f.timeout), params, usualFrame)
 	case hungUp(err):
 		return fmt.Errorf("%s: the other end has hung up: %w", method, err)
 	}
